@@ -1,0 +1,76 @@
+"""Find a file in the trash again: the freedesktop.org Trash specification 1.0, which Linux desktops share.
+
+A trash folder holds `files/<name>` and `info/<name>.trashinfo`, which says the original path, percent-encoded, from
+the trash's top folder in a trash on another volume than the home folder.
+"""
+
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+from neardup.actions.files import digest_of
+
+_LARGEST_INFO_BYTES = 1 << 16
+
+
+class Trash:
+    """The trash folders that a file may have gone to, each listed once."""
+
+    def __init__(self) -> None:
+        self._listed = cache(_list)
+
+    def find(self, path: Path, digest: bytes) -> Path | None:
+        """The trashed file that was at this path and has this SHA-256; the latest of several."""
+        # A desktop's own trash may have followed links in the folder's name.
+        names = dict.fromkeys([str(path), str(Path(os.path.realpath(path.parent)) / path.name)])
+        found = [entry for folder in _folders(path) for name in names for entry in self._listed(folder).get(name, [])]
+        found.sort(key=_age, reverse=True)
+        return next((entry for entry in found if digest_of(entry) == digest), None)
+
+
+def info_of(trashed: Path) -> Path:
+    return trashed.parents[1] / "info" / f"{trashed.name}.trashinfo"
+
+
+def _folders(path: Path) -> Iterator[Path]:
+    data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    yield Path(data) / "Trash"
+    top = path.parent
+    while not top.exists() or not top.is_mount():
+        if top == top.parent:
+            return
+        top = top.parent
+    yield top / ".Trash" / str(os.getuid())
+    yield top / f".Trash-{os.getuid()}"
+
+
+def _list(folder: Path) -> dict[str, list[Path]]:
+    """Trashed files by the path that they had."""
+    result: dict[str, list[Path]] = {}
+    try:
+        infos = sorted((folder / "info").glob("*.trashinfo"))
+    except OSError:
+        return result
+    for info in infos:
+        try:
+            if not info.is_file() or info.stat().st_size > _LARGEST_INFO_BYTES:
+                continue
+            content = info.read_bytes()
+        except OSError:
+            continue
+        original = next((line[5:] for line in content.splitlines() if line.startswith(b"Path=")), None)
+        if original is None:
+            continue
+        top = folder.parents[1] if folder.parent.name == ".Trash" else folder.parent
+        path = os.path.normpath(top / os.fsdecode(unquote_to_bytes(original)))
+        result.setdefault(path, []).append(folder / "files" / info.stem)
+    return result
+
+
+def _age(entry: Path) -> float:
+    try:
+        return info_of(entry).stat().st_mtime
+    except OSError:
+        return 0.0

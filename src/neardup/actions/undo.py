@@ -1,0 +1,113 @@
+"""Take the last applied plan back, file by file, the last one first; nothing that is there now is overwritten."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from neardup.actions import files
+from neardup.actions.apply import settle
+from neardup.actions.journal import Journal, Record, journals
+from neardup.actions.plan import LINKS
+from neardup.actions.report import Outcome, Report
+from neardup.actions.trash import Trash, info_of
+from neardup.errors import BadInput
+from neardup.index import store
+
+# undone: the file is back; lost: it never will be; blocked: something is in the way, and undo may be tried again.
+_Result = tuple[Literal["undone", "lost", "blocked"], str | None]
+_UNDONE: _Result = ("undone", None)
+
+
+def undo_last(folder: Path, *, on_progress: Callable[[], None] | None = None) -> Report:
+    """Take back the last plan that was applied with this index and has not been taken back, if only in part.
+
+    A moved or trashed file comes back as it was. In the place of a link comes a file with the bytes of its keeper, and
+    with the time and permissions it had; its owner, extended attributes and other hard links do not come back. A file
+    that was deleted does not come back either. After that the plan applied before it is the last one.
+
+    Raises BadInput when there is nothing to take back, IndexLocked, DamagedIndex, IndexNotWritten.
+    """
+    with store.write_lock(folder, None):
+        settle(folder)
+        journal = next((journal for journal in journals(folder) if "done" in journal.states.values()), None)
+        if journal is None:
+            raise BadInput(f"{folder}: no plan is applied that could be taken back")
+        trash = Trash()
+        outcomes = []
+        for record in reversed(journal.records):
+            if journal.states[record.step] == "done":
+                outcomes.append(_take_back(journal, record, trash))
+                if on_progress:
+                    on_progress()
+    return Report(journal.action, journal.path, outcomes)
+
+
+def _take_back(journal: Journal, record: Record, trash: Trash) -> Outcome:
+    try:
+        result, reason = _restore(journal.action, record, trash)
+    except OSError as error:
+        result, reason = "blocked", error.strerror or str(error)
+    if result != "blocked":
+        journal.note(result, record.step)
+    return Outcome(record.path, "done" if result == "undone" else "failed", reason)
+
+
+def _restore(action: str, record: Record, trash: Trash) -> _Result:
+    if action == "delete":
+        return "lost", "was deleted, which cannot be taken back"
+    if action in LINKS:
+        return _restore_link(record)
+    if action == "trash":
+        trashed = trash.find(record.path, record.digest)
+        result = _move_back(record, trashed, "the trash")
+        if trashed is not None and result[0] == "undone":
+            info_of(trashed).unlink(missing_ok=True)
+        return result
+    assert record.target is not None
+    if not record.target.parent.is_dir():
+        return "blocked", f"{record.target.parent} is not there"
+    if os.path.lexists(record.target) and files.digest_of(record.target) != record.digest:
+        return "blocked", f"{record.target} has changed since it was moved"
+    return _move_back(record, record.target if os.path.lexists(record.target) else None, str(record.target.parent))
+
+
+def _move_back(record: Record, source: Path | None, place: str) -> _Result:
+    """Bring a file back from where it is; source: None when it is not there any more."""
+    files.temporary_beside(record.path).unlink(missing_ok=True)
+    if os.path.lexists(record.path):
+        if files.digest_of(record.path) != record.digest:
+            return "blocked", "another file has its name now"
+        # A crash came between the two halves of bringing it back.
+        if source is not None:
+            source.unlink()
+        return _UNDONE
+    if source is None:
+        return "lost", f"is not in {place} any more"
+    record.path.parent.mkdir(parents=True, exist_ok=True)
+    files.move_file(source, record.path)
+    return _UNDONE
+
+
+def _restore_link(record: Record) -> _Result:
+    assert record.target is not None
+    source = record.path
+    if record.path.is_symlink():
+        if record.path.readlink() != record.keeper:
+            return "blocked", "another link has its name now"
+        source = record.keeper
+    elif not os.path.lexists(record.path):
+        source = record.keeper
+    elif files.digest_of(record.path) != record.digest:
+        return "blocked", "another file has its name now, or its keeper was changed through it"
+    if not source.exists():
+        return "lost", f"its keeper {record.keeper} is gone"
+    record.path.parent.mkdir(parents=True, exist_ok=True)
+    found = record.path.lstat() if source is record.path else None
+    # An ordinary file already, as a crash in the middle of an undo leaves it.
+    if found and found.st_nlink == 1 and (found.st_mode, found.st_mtime_ns) == (record.mode, record.mtime_ns):
+        return _UNDONE
+    is_back = files.put_copy(
+        source, record.path, record.target, digest=record.digest, mode=record.mode, mtime_ns=record.mtime_ns
+    )
+    return _UNDONE if is_back else ("lost", f"its keeper {record.keeper} has changed")

@@ -1,0 +1,75 @@
+"""The command line: each command in a file of its own, loaded when it is called; one place handles errors."""
+
+import errno
+import io
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from neardup import __version__
+from neardup.errors import NeardupError
+
+# In the order of `neardup --help`. A command's module is neardup.cli.<name with _>, the function has the same name.
+COMMANDS = (
+    "index",
+    "query",
+    "compare",
+    "groups",
+    "dedup",
+    "undo",
+    "review",
+    "explain",
+    "info",
+    "evaluate",
+    "convert-trt",
+    "bench",
+    "models",
+    "train",
+)
+
+
+class Commands(click.Group):
+    """Commands are imported when they are asked for; a user's errors end in one line and exit code 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"neardup.cli.{name}"), name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if isinstance(sys.stdout, io.TextIOWrapper):  # where the terminal knows ASCII only, other letters are escaped
+            sys.stdout.reconfigure(errors="backslashreplace")
+        try:
+            return super().invoke(ctx)
+        except NeardupError as error:  # anything else is a bug, and keeps its traceback
+            from neardup.output import printable
+
+            raise click.ClickException(printable(str(error))) from error
+        except BrokenPipeError:
+            # The reader has had enough (`| head`). Python would complain once more when it flushes stdout.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(1)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+                raise
+            raise click.ClickException(f"{error.strerror}; free some space, or check the disk") from error
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"auto_envvar_prefix": "NEARDUP", "help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="neardup")
+def main() -> None:
+    """Find near-duplicate images: re-encoded, resized, cropped, rotated, recoloured, written over, screenshotted.
+
+    neardup index ./photos builds an index in ./.neardup; neardup query img.jpg searches it.
+    """

@@ -1,0 +1,45 @@
+"""`neardup compare`."""
+
+from pathlib import Path
+
+import click
+
+from neardup.cli import options
+from neardup.errors import NeardupError
+
+DIFFERENT = 1
+TROUBLE = 2
+
+
+@click.command()
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@options.min_similarity
+@click.option("--exit-code", is_flag=True, help="Exit with 0 for near-duplicates, 1 for others, 2 for trouble.")
+@options.model
+@options.engine
+@options.output_format
+def compare(
+    a: Path, b: Path, min_similarity: str | None, exit_code: bool, model: str, engine: str | None, format: str
+) -> None:
+    """Say how similar two images are, and whether they are near-duplicates. Needs no index."""
+    from traceback import format_exception
+
+    from neardup.comparison import compare_images
+    from neardup.embedding import load_embedder
+    from neardup.output import note
+    from neardup.output.matches import write_comparison
+
+    try:
+        embedder = load_embedder(model, engine)
+        threshold = options.threshold(embedder.model, min_similarity, "default")
+        comparison = compare_images(a, b, embedder, threshold)
+    except (Exception, KeyboardInterrupt) as error:
+        if not exit_code:
+            raise
+        # 1 would say that the images differ.
+        note(f"Error: {error}" if isinstance(error, NeardupError) else "".join(format_exception(error)).rstrip())
+        click.get_current_context().exit(TROUBLE)
+    write_comparison(comparison.as_json(), format)
+    if exit_code and not comparison.duplicate:
+        click.get_current_context().exit(DIFFERENT)

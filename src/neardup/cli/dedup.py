@@ -1,0 +1,78 @@
+"""`neardup dedup`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from neardup.cli import options
+from neardup.cli.grouping import grouping_options, open_groups
+
+ACTIONS = ("report", "trash", "move", "hardlink", "symlink", "reflink", "delete")
+
+
+@click.command()
+@options.index_folder
+@grouping_options
+@click.option(
+    "--action",
+    type=click.Choice(ACTIONS),
+    default="report",
+    show_default=True,
+    help="What happens to all images of a group but the first; links are for copies with the same bytes.",
+)
+@click.option("--to", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where to move files.")
+@click.option(
+    "--plan",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Carry out a plan that 'neardup review' wrote, instead of making one.",
+)
+@click.option("--apply", is_flag=True, help="Do it. Without this, nothing is changed.")
+@options.output_format
+def dedup(
+    index: Path, action: str, to: Path | None, plan: Path | None, apply: bool, format: str, **grouping: Any
+) -> None:
+    """Plan what to do with duplicates, and with --apply do it.
+
+    \b
+    JSON: {"action", "applied", "min_similarity": number or null (with --plan), "files", "size_bytes",
+    "journal": path or null, "steps": [{"path", "keeper", "similarity", "relation", "size_bytes",
+    "status": planned|done|skipped|failed, "reason", "target": where it was moved, "lost": [what the
+    keeper has not], "notes": [files beside it]}], "kept": [{"path", "keeper", "reason"}]}
+
+    Before a file is touched, it and its keeper are checked against the index (size, time, SHA-256). Every action but
+    delete can be taken back with `neardup undo`: a file replaced by a link comes back with its bytes, time and
+    permissions, not with its owner or extended attributes.
+    """
+    if (action == "move") != (to is not None):
+        raise click.UsageError("--action move and --to DIR belong together")
+    if apply and action == "report" and plan is None:
+        raise click.UsageError("--apply needs an --action other than report")
+    from neardup.actions import apply_plan, load_plan, make_plan
+    from neardup.output import note, show_path
+    from neardup.output.actions import progress, write_applied, write_plan
+
+    threshold = None
+    if plan is not None:
+        todo = load_plan(plan)
+    else:
+        found = open_groups(index, otherwise="strict", **grouping)
+        threshold = found.min_similarity
+        todo = make_plan(found.groups, action, to=to, keep=found.keep)  # type: ignore[arg-type]
+    if todo.to is not None and any(todo.to.is_relative_to(step.path.parent) for step in todo.steps):
+        note(
+            f"Warning: {show_path(todo.to)} lies among the images, and 'neardup index' will find the files there again."
+        )
+    if not apply:
+        write_plan(todo, format, min_similarity=threshold)
+        if todo.action == "delete":
+            note("Deleting cannot be taken back; --action trash can.")
+        if todo.steps and todo.action != "report":
+            note("Nothing was changed; --apply does it.")
+        return
+    with progress(f"Applying: {todo.action}", len(todo.steps)) as on_progress:
+        report = apply_plan(index, todo, on_progress=on_progress)
+    write_applied(todo, report, format, min_similarity=threshold)
+    if report.outcomes and not report.count("done") and report.count("failed"):
+        click.get_current_context().exit(1)

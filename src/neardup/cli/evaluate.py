@@ -1,0 +1,119 @@
+"""neardup evaluate"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from neardup.cli import options
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--photos", type=click.IntRange(min=20), metavar="N", help="Use at most N photos, drawn by the seed.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws the photos and edits.")
+@options.model
+@options.engine
+@click.option("--no-baselines", is_flag=True, help="Leave out pHash, dHash and PDQ.")
+@click.option("--calibrate", is_flag=True, help="Also find the thresholds that suit these photos.")
+@click.option(
+    "--precision",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.99,
+    show_default=True,
+    help="With --calibrate: the share of answers that are to be right.",
+)
+@click.option(
+    "--same",
+    type=click.Path(path_type=Path),
+    metavar="FILE.csv",
+    help="Known near-duplicates, two paths a line: only the first takes part.",
+)
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.png", help="Draw the recall per attack."
+)
+@options.output_format
+def evaluate(
+    path: Path,
+    photos: int | None,
+    seed: int,
+    model: str,
+    engine: str | None,
+    no_baselines: bool,
+    calibrate: bool,
+    precision: float,
+    same: Path | None,
+    plot: Path | None,
+    format: str,
+) -> None:
+    """Attack the photos under PATH and report how many are found again.
+
+    Photos are recompressed, cropped, turned, written over, put into screenshots and more, then searched for among
+    the other photos. pHash, dHash and PDQ answer the same queries beside the model. Nothing is written under PATH.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from neardup.embedding import load_embedder
+    from neardup.errors import BadInput, MissingPackage
+    from neardup.evaluation import suite, tables
+    from neardup.evaluation.baselines import load_baselines
+    from neardup.evaluation.calibration import calibrate_false_matches, precision_threshold
+    from neardup.images import find_images
+    from neardup.output import note, write_csv, write_json, write_line
+
+    if plot and not plot.parent.is_dir():  # said now, not after minutes of work
+        raise BadInput(f"{plot}: no such folder; make it, or give another file for the plot")
+    known = suite.read_pairs(same) if same else ()
+    found = find_images(path.resolve(), on_error=lambda where, error: note(f"{where}: {error}"))
+    drawn = suite.draw(found, seed, limit=photos, same=known)
+    embedder = load_embedder(model, engine)
+    baselines = {}
+    if not no_baselines:
+        try:
+            baselines = load_baselines()
+        except MissingPackage as error:
+            note(f"Judging the model alone. {error}")
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        attacking = progress.add_task("Attacking photos", total=None)
+        report = suite.evaluate(
+            drawn,
+            embedder.embed,
+            baselines=baselines,
+            seed=seed,
+            on_progress=lambda done, total: progress.update(attacking, completed=done, total=total),
+        )
+        chosen = rates = None
+        if calibrate:
+            try:
+                chosen = precision_threshold(report, precision)
+            except BadInput as error:
+                note(str(error))
+            calibrating = progress.add_task("Calibrating", total=None)
+            rates = calibrate_false_matches(
+                drawn,
+                embedder.embed,
+                seed=seed,
+                on_progress=lambda done, total: progress.update(calibrating, completed=done, total=total),
+            )
+    for file, reason in report.failed:
+        note(f"{file}: {reason}")
+    if plot:
+        from neardup.evaluation.plot import plot_report
+
+        plot_report(report, plot, title=f"Copies found by {embedder.model.name}")
+
+    if format == "json":
+        calibration = rates and {"precision": chosen and chosen.as_json(), "false_matches": rates.as_json()}
+        write_json({**report.as_json(), "model": embedder.model.name, "calibration": calibration})
+    elif format == "csv":
+        write_csv(tables.CSV_FIELDS, tables.csv_rows(report))
+    else:
+        for line in tables.text_table(report):
+            write_line(line)
+        if rates:
+            write_line()
+            for line in tables.calibration_text(chosen, rates):
+                write_line(line)

@@ -1,0 +1,86 @@
+"""Options that several commands share. Parameters are named as their options, for NEARDUP_<COMMAND>_<OPTION>."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from neardup.errors import BadInput
+from neardup.output import FORMATS
+
+if TYPE_CHECKING:
+    from neardup.embedding import Model
+
+INDEX_FOLDER = ".neardup"
+# Where a model has no calibrated threshold of this name: careful guesses, and said to be so.
+UNCALIBRATED = {"strict": 0.95, "default": 0.9}
+
+
+def find_index(chosen: Path | None) -> Path | None:
+    """The index to use: the one chosen, else $NEARDUP_INDEX, else the nearest .neardup here or above; None: none."""
+    if chosen is not None:
+        return chosen
+    if folder := os.environ.get("NEARDUP_INDEX"):
+        return Path(folder)
+    here = Path.cwd()
+    return next((p / INDEX_FOLDER for p in (here, *here.parents) if (p / INDEX_FOLDER).is_dir()), None)
+
+
+def _existing(ctx: click.Context, parameter: click.Parameter, chosen: Path | None) -> Path:
+    found = find_index(chosen)
+    if found is None:
+        raise BadInput(f"no index here or above {Path.cwd()}; make one with 'neardup index PATH', or give --index DIR")
+    return found
+
+
+_INDEX_HELP = "The index's folder.  [default: $NEARDUP_INDEX, else the nearest .neardup]"
+# The folder of an index that must exist.
+index_folder = click.option(
+    "--index", type=click.Path(path_type=Path), metavar="DIR", callback=_existing, help=_INDEX_HELP
+)
+# The folder of an index that may be made.
+new_index_folder = click.option(
+    "--index", type=click.Path(path_type=Path), metavar="DIR",
+    callback=lambda ctx, parameter, chosen: find_index(chosen) or Path.cwd() / INDEX_FOLDER, help=_INDEX_HELP,
+)  # fmt: skip
+output_format = click.option(
+    "--format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to print the result."
+)
+model = click.option("--model", metavar="NAME", default="default", show_default=True, help="A model's name or folder.")
+engine = click.option("--engine", metavar="NAME", help="What runs the model.  [default: the best here]")
+
+
+def _similarity(ctx: click.Context, parameter: click.Parameter, chosen: str | None) -> str | None:
+    from neardup.embedding.model import THRESHOLD_NAMES, parse_similarity
+
+    if chosen is not None and chosen not in THRESHOLD_NAMES:
+        try:
+            parse_similarity(chosen)
+        except BadInput as error:
+            raise click.BadParameter(str(error)) from error
+    return chosen
+
+
+min_similarity = click.option(
+    "--min-similarity", metavar="S", callback=_similarity,
+    help="Cosine similarity from -1 to 1, or strict, default or loose: the model's calibrated thresholds.",
+)  # fmt: skip
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threshold(model: "Model", wanted: str | None, otherwise: str) -> float:
+    """The similarity that --min-similarity asks for; `otherwise` names the threshold where it is not given."""
+    from neardup.output import note
+
+    if wanted is None and otherwise not in model.thresholds:
+        note(
+            f"Model {model.name} has no calibrated threshold '{otherwise}': {UNCALIBRATED[otherwise]} is a guess."
+            " 'neardup evaluate --calibrate' finds one; --min-similarity sets one."
+        )
+        return UNCALIBRATED[otherwise]
+    return model.threshold(wanted or otherwise)

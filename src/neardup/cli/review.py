@@ -1,0 +1,79 @@
+"""`neardup review`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from neardup.cli import options
+from neardup.cli.grouping import grouping_options, open_groups
+
+ACTIONS = ("trash", "move", "hardlink", "symlink", "reflink", "delete")
+PLAN = "review-plan.json"
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@options.index_folder
+@grouping_options
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1.  [default: a free one]")
+@click.option("--no-browser", is_flag=True, help="Print the URL only.")
+@click.option("--plan", type=_FILE, metavar="FILE", help=f"Where to write the plan.  [default: {PLAN} in the index]")
+@click.option(
+    "--action",
+    type=click.Choice(ACTIONS),
+    default="trash",
+    show_default=True,
+    help="What the plan does with dropped images when 'neardup dedup --plan FILE --apply' carries it out.",
+)
+@click.option("--to", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where to move files.")
+@click.option("--export", type=_FILE, metavar="FILE", help="Write the verdicts of the index as JSON, and end.")
+@click.option("--import", type=_FILE, metavar="FILE", help="Read verdicts that --export wrote, and end.")
+@options.output_format
+def review(
+    index: Path,
+    port: int,
+    no_browser: bool,
+    plan: Path | None,
+    action: str,
+    to: Path | None,
+    export: Path | None,
+    format: str,
+    **others: Any,
+) -> None:
+    """Look at groups of near-duplicates on a local web page, and decide.
+
+    The page is for this machine only, and for whoever has the printed URL. Decisions are kept in the index, and are
+    honoured by groups and dedup. Nothing is deleted: what shall go is written to a plan. Ctrl-C ends it.
+    """
+    if (action == "move") != (to is not None):
+        raise click.UsageError("--action move and --to DIR belong together")
+    from neardup.output import note, show_count
+    from neardup.verdicts import export_verdicts, import_verdicts
+
+    read_from: Path | None = others.pop("import")
+    if read_from is not None or export is not None:
+        if read_from is not None:
+            note(f"{show_count(import_verdicts(index, read_from), 'verdict')} read from {read_from}")
+        if export is not None:
+            note(f"{show_count(export_verdicts(index, export), 'verdict')} written to {export}")
+        return
+    from neardup.output.review import write_end, write_saving, write_start
+    from neardup.review import Review
+    from neardup.review.server import open_server, serve
+
+    found = open_groups(index, otherwise="default", **others)
+    decisions = Review(
+        index,
+        found.groups,
+        plan_path=(plan or index / PLAN).absolute(),
+        action=action,  # type: ignore[arg-type]
+        to=to,
+        keep=found.keep,
+    )
+    server, guard = open_server(decisions, port=port)
+    write_start(guard.url, decisions, format)
+    serve(server, None if no_browser else guard.ticket())
+    write_saving(decisions)
+    decisions.close()
+    write_end(decisions)

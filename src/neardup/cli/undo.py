@@ -1,0 +1,29 @@
+"""`neardup undo`."""
+
+from pathlib import Path
+
+import click
+
+from neardup.cli import options
+
+
+@click.command()
+@options.index_folder
+@options.output_format
+def undo(index: Path, format: str) -> None:
+    """Take back the last plan that 'neardup dedup --apply' carried out; again, the one before it.
+
+    Nothing that is there now is overwritten. What was deleted does not come back.
+
+    \b
+    JSON: {"action", "journal": path, "restored": int, "failed": int,
+    "files": [{"path", "status": restored|failed, "reason"}]}
+    """
+    from neardup.actions import undo_last
+    from neardup.output.actions import progress, write_undone
+
+    with progress("Taking back", None) as on_progress:
+        report = undo_last(index, on_progress=on_progress)
+    write_undone(report, format)
+    if not report.count("done"):
+        click.get_current_context().exit(1)

@@ -1,0 +1,181 @@
+"""What can be indexed besides files: splits of TensorFlow Datasets, named tfds:NAME[:SPLIT].
+
+A record has no file of its own. Its path is the folder that the data set lies in, and below it the shard and the
+record's number there, `~/tensorflow_datasets/tf_flowers/3.0.1/tf_flowers-train.tfrecord-00000-of-00002__17`: the same
+whatever part of a split is read, and another for another version. Nothing lies at that path.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from neardup.errors import BadInput, MissingPackage, UnreadableImage
+from neardup.images import MAX_FILE_BYTES
+from neardup.pipeline import ImageFile, Source
+
+PREFIX = "tfds:"
+
+
+def is_dataset(path: str) -> bool:
+    return path.startswith(PREFIX)
+
+
+@dataclass(frozen=True)
+class Record:
+    """An image of a data set, its bytes as they are stored there."""
+
+    path: Path
+    label: str | None
+    content: bytes = field(repr=False)
+    mtime_ns: int  # of the data set: prepared anew, it is read anew
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    def stat(self) -> tuple[int, int]:
+        return len(self.content), self.mtime_ns
+
+    def read(self) -> bytes:
+        if len(self.content) > MAX_FILE_BYTES:
+            raise UnreadableImage(f"more than {MAX_FILE_BYTES} bytes")
+        return self.content
+
+
+class Dataset(Iterable[Source]):
+    """The images of a data set's splits, with their labels, in the order that they are stored in."""
+
+    def __init__(self, builder: Any, splits: list[str]) -> None:
+        self._builder, self._splits = builder, splits
+        self._image, self._label = _image_feature(builder), _label_feature(builder)
+
+    def __len__(self) -> int:
+        return sum(self._builder.info.splits[split].num_examples for split in self._splits)
+
+    def __iter__(self) -> Iterator[Source]:
+        import tensorflow_datasets as tfds
+
+        folder = Path(os.path.abspath(self._builder.data_dir))
+        described = folder / "dataset_info.json"
+        mtime_ns = described.stat().st_mtime_ns if described.is_file() else 0
+        label = self._builder.info.features[self._label] if self._label else None
+        for split in self._splits:
+            records = self._builder.as_dataset(
+                split=split,
+                decoders={self._image: tfds.decode.SkipDecoding()},
+                # Ids name shard and number; the order is the one on disk, and memory stays small.
+                read_config=tfds.ReadConfig(add_tfds_id=True, interleave_cycle_length=1, try_autocache=False),
+                shuffle_files=False,
+            )
+            for record in self._read(records):
+                text = _label_text(label, record[self._label]) if self._label else None
+                if "image/filename" in record and "tfds_id" not in record:  # an image folder's records are files
+                    yield ImageFile(Path(os.path.abspath(os.fsdecode(record["image/filename"]))), text)
+                else:
+                    place = folder / record["tfds_id"].decode()
+                    yield Record(place, text, bytes(record[self._image]), mtime_ns)
+
+    def _read(self, records: Any) -> Iterator[dict[str, Any]]:
+        """The records as NumPy has them; raises BadInput where the files are damaged."""
+        iterator = records.as_numpy_iterator()
+        while True:
+            try:
+                record = next(iterator)
+            except StopIteration:
+                return
+            except Exception as error:  # TensorFlow's errors share no base class with Python's
+                said = str(error).splitlines()[0][:300]
+                raise BadInput(f"{self._builder.data_dir}: cannot be read ({said}); prepare it anew") from error
+            yield record
+
+
+def open_dataset(name: str) -> Dataset:
+    """Open tfds:NAME[:SPLIT], and prepare it, downloading where need be.
+
+    NAME:  as TensorFlow Datasets knows it (tf_flowers, caltech101, imagenette/160px), or the path of a folder that it
+           prepared, or of images sorted as split/label/image.jpg; a path has a slash at its start, or a dot
+    SPLIT: a split or a part of one, such as train[:85%]; without, all splits
+    Raises BadInput with the reason, MissingPackage without tensorflow-datasets.
+    """
+    wanted, _, split = name.removeprefix(PREFIX).partition(":")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise MissingPackage(f"{name}: needs tensorflow-datasets ({error}); pip install tensorflow-datasets") from error
+    try:
+        return from_builder(_builder(tfds, wanted), split)
+    except BadInput as error:
+        raise BadInput(f"{name}: {error}") from error
+    except Exception as error:  # a registry, downloads and file formats: their errors share no base class
+        said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise BadInput(f"{name}: cannot be opened ({said[:300]}); check name, split and network") from error
+
+
+def extract(dataset: Dataset, folder: Path) -> list[Path]:
+    """Write every record to a file of its own, `folder`/label/number: what reads images at random needs files."""
+    paths = []
+    for number, source in enumerate(dataset):
+        label = re.sub(r"[^\w.-]+", "_", source.label or "unlabelled").lstrip(".") or "_"
+        path = folder / label / f"{number:08d}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(source.read())
+        paths.append(path)
+    return paths
+
+
+def from_builder(builder: Any, split: str = "") -> Dataset:
+    """The data set that a tfds builder has prepared: one split, a part of one, or all of them."""
+    known = list(builder.info.splits)
+    if not known:
+        raise BadInput("has no splits; prepare it anew")
+    splits = [split] if split else known
+    for each in splits:
+        try:
+            builder.info.splits[each]
+        except Exception as error:  # ValueError, KeyError, AssertionError, by what is wrong with it
+            raise BadInput(f"no split {each!r}; there are {', '.join(known)}, and parts such as train[:85%]") from error
+    return Dataset(builder, splits)
+
+
+def _builder(tfds: Any, name: str) -> Any:
+    if name.startswith(("/", ".", "~")):
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            raise BadInput("no such folder")
+        if (folder / "dataset_info.json").is_file():
+            return tfds.builder_from_directory(str(folder))
+        return tfds.ImageFolder(str(folder))
+    builder = tfds.builder(name)
+    builder.download_and_prepare()
+    return builder
+
+
+def _image_feature(builder: Any) -> str:
+    import tensorflow_datasets as tfds
+
+    found = [name for name, each in builder.info.features.items() if isinstance(each, tfds.features.Image)]
+    if "image" not in found and len(found) != 1:
+        raise BadInput(f"has {len(found)} image features ({', '.join(found)}), and none is called image")
+    return "image" if "image" in found else found[0]
+
+
+def _label_feature(builder: Any) -> str | None:
+    """The feature that says what a record shows, where there is one: `label`, else what is to be predicted."""
+    import tensorflow_datasets as tfds
+
+    features = builder.info.features
+    keys = builder.info.supervised_keys
+    for name in ("label", keys[1] if keys and isinstance(keys[1], str) else None):
+        if name in features and isinstance(features[name], tfds.features.ClassLabel | tfds.features.Text):
+            return str(name)
+    return None
+
+
+def _label_text(feature: Any, value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return str(feature.int2str(int(value)))

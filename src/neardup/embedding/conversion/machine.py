@@ -1,0 +1,154 @@
+"""What of CUDA and TensorRT this machine has, found out without anything that can end the process.
+
+TensorFlow's own question for the loaded TensorRT aborts where the library is missing; so TensorFlow is asked in a
+process of its own, and libraries are looked for by ctypes.
+"""
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+
+from neardup.embedding.engines.onnx import import_onnxruntime
+from neardup.errors import EngineUnavailable
+
+# TensorFlow 2.17.1 opens this file by name; ONNX Runtime 1.23 to 1.31 is linked to any TensorRT of the 10 line.
+TF_TRT_LIBRARY = "libnvinfer.so.8.6.1"
+ONNX_TRT_LIBRARY = "libnvinfer.so.10"
+LAST_TF_TRT = "2.17"
+SET_UP_TF_TRT = "scripts/gpu_setup --tf-trt makes such an environment"
+PROBE_SECONDS = 120
+
+_PROBE = """
+import json
+found = {"version": None, "error": None, "built": False, "enabled": False}
+try:
+    import tensorflow
+    found["version"] = tensorflow.__version__
+    found["built"] = bool(tensorflow.sysconfig.get_build_info().get("is_tensorrt_build"))
+    from tensorflow.compiler.tf2tensorrt import _pywrap_py_utils
+    found["enabled"] = bool(_pywrap_py_utils.is_tensorrt_enabled())
+except Exception as error:
+    found["error"] = (str(error).splitlines() or [type(error).__name__])[0]
+print(json.dumps(found), flush=True)
+"""
+
+
+@cache
+def find_gpu() -> str | None:
+    """Name of the first NVIDIA GPU, as its driver says it; None where there is no driver or no GPU."""
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return None
+    device, count, name = ctypes.c_int(), ctypes.c_int(), ctypes.create_string_buffer(256)
+    if cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
+        return None
+    if cuda.cuDeviceGet(ctypes.byref(device), 0) or cuda.cuDeviceGetName(name, len(name), device):
+        return None
+    return name.value.decode(errors="replace")
+
+
+def library_version(library: str) -> str | None:
+    """Version of a libnvinfer that can be loaded, such as 10.13.2; None where it cannot."""
+    try:
+        number = int(ctypes.CDLL(library).getInferLibVersion())
+    except (OSError, AttributeError):
+        return None
+    # Two digits for each part since TensorRT 10, before that one for the minor version: 101302 and 8601.
+    major, rest = divmod(number, 10000) if number >= 100000 else divmod(number, 1000)
+    return f"{major}.{rest // 100}.{rest % 100}"
+
+
+@dataclass(frozen=True)
+class TensorFlowBuild:
+    """TensorFlow as a process of its own found it."""
+
+    version: str | None
+    error: str | None
+    built: bool = False  # with TensorRT
+    enabled: bool = False  # built with it, and its library loads
+
+
+@cache
+def probe_tensorflow() -> TensorFlowBuild:
+    """Import TensorFlow in another process and ask it about TensorRT; never raises."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-c", _PROBE], capture_output=True, text=True, env=environment, timeout=PROBE_SECONDS
+        )
+        return TensorFlowBuild(**json.loads(ran.stdout.splitlines()[-1]))
+    except subprocess.TimeoutExpired:
+        return TensorFlowBuild(None, f"its import took more than {PROBE_SECONDS} s")
+    except (IndexError, ValueError, TypeError, OSError):
+        return TensorFlowBuild(None, "its import ended the process")
+
+
+def missing_gpu() -> list[str]:
+    return [] if find_gpu() else ["an NVIDIA GPU (the driver's libcuda.so.1 finds none)"]
+
+
+def missing_for_tf_trt() -> list[str]:
+    """What TF-TRT lacks here, in words; empty where it can run."""
+    missing = []
+    build = probe_tensorflow()
+    wanted = f"TensorFlow {LAST_TF_TRT}, the last with TensorRT ({SET_UP_TF_TRT})"
+    if build.version is None:
+        missing.append(f"{wanted}: no TensorFlow can be imported here ({build.error})")
+    elif not build.built:
+        missing.append(f"{wanted}: {build.version} is here, which was built without it")
+    if not build.enabled:
+        # Also where the file loads here, for TensorFlow wants its own release of it.
+        missing.append(f"TensorRT 8.6.1 ({TF_TRT_LIBRARY} on the library path: pip install tensorrt==8.6.1)")
+    return missing + missing_gpu()
+
+
+def require_provider(provider: str, engine: str) -> None:
+    """Load what a provider of ONNX Runtime needs; raises EngineUnavailable where there is no such provider."""
+    onnxruntime = import_onnxruntime()
+    if provider not in onnxruntime.get_available_providers():
+        installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if _is_installed(name)]
+        why = f"{' and '.join(installed) or 'onnxruntime'} {onnxruntime.__version__} has no {provider}"
+        if len(installed) == 2:
+            why += ", for they overwrite each other"
+        raise EngineUnavailable(f"engine {engine}: {why}; scripts/gpu_setup puts onnxruntime-gpu in its place")
+    with suppress(Exception):  # what could not be loaded early is looked for again, and named, by the session
+        onnxruntime.preload_dlls()
+    if provider.startswith("Tensorrt"):
+        with suppress(Exception):
+            import tensorrt  # noqa: F401  (loads libnvinfer from its own folder)
+
+
+def missing_for_onnx_cuda() -> list[str]:
+    """What ONNX Runtime's CUDA provider lacks here, in words; empty where it can run."""
+    return _missing_provider("CUDAExecutionProvider", "onnx-cuda") + missing_gpu()
+
+
+def missing_for_onnx_tensorrt() -> list[str]:
+    """What ONNX Runtime's TensorRT provider lacks here, in words; empty where it can run."""
+    missing = _missing_provider("TensorrtExecutionProvider", "tensorrt")
+    if library_version(ONNX_TRT_LIBRARY) is None:
+        missing.append(f"TensorRT 10.13.2 or later of the 10 line ({ONNX_TRT_LIBRARY} on the library path)")
+    return missing + missing_gpu()
+
+
+def _missing_provider(provider: str, engine: str) -> list[str]:
+    try:
+        require_provider(provider, engine)
+    except EngineUnavailable as error:
+        return [str(error).removeprefix(f"engine {engine}: ").removeprefix("engine onnx needs ")]
+    return []
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

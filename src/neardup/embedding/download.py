@@ -1,0 +1,250 @@
+"""Released weights from where they are published: resumed where a connection was cut, checked against the digest that
+the server itself states, and held to that digest from then on.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+from neardup.embedding.importing import import_model
+from neardup.embedding.model import Model, user_models
+from neardup.errors import BadInput, DownloadFailed
+
+_BUCKET = "https://storage.googleapis.com/bit_models"
+# Big Transfer's own bucket, Apache-2.0; files of about 273 MB with the classifier's head, which is left out.
+RELEASES = {
+    "bit-m-r50x1": f"{_BUCKET}/BiT-M-R50x1.npz",
+    "bit-m-r50x1-ilsvrc2012": f"{_BUCKET}/BiT-M-R50x1-ILSVRC2012.npz",
+}
+PINS = "pins.json"
+LARGEST_BYTES = 4 << 30
+ATTEMPTS = 5
+TIMEOUT_SECONDS = 60
+_BLOCK_BYTES = 1 << 20
+
+Progress = Callable[[int, int], None]  # bytes here, bytes altogether
+
+
+def download_model(name: str, on_progress: Progress = lambda done, total: None) -> Model:
+    """Fetch released weights and import them under their name; raises BadInput or DownloadFailed."""
+    if name not in RELEASES:
+        raise BadInput(f"no model named {name!r} to download; there are {', '.join(RELEASES)}")
+    target = user_models() / name
+    if target.exists():
+        raise BadInput(f"{target}: is here already; 'neardup models verify {name}' checks it")
+    fetched = user_models() / ".downloads" / f"{name}.npz"
+    fetch(RELEASES[name], fetched, user_models() / PINS, on_progress)
+    model = import_model(fetched, target)
+    fetched.unlink()
+    return model
+
+
+def fetch(url: str, target: Path, pins: Path, on_progress: Progress = lambda done, total: None) -> None:
+    """Download a file, whole and checked, or raise DownloadFailed.
+
+    What has arrived lies in `target`.part meanwhile and is gone on with, by this call or a later one, if the server
+    still has the same file. The digest is the server's own (its x-goog-hash header, MD5 or CRC32C); the file's SHA-256
+    is written to `pins`, and another content under the same address is refused from then on.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    for attempt in range(ATTEMPTS):
+        before = part.stat().st_size if part.exists() else 0
+        try:
+            stated = _fetch_rest(url, part, on_progress)
+            break
+        except urllib.error.HTTPError as error:
+            raise DownloadFailed(f"{url}: the server answered {error.code} {error.reason}") from error
+        except _CutOff as error:
+            gained = part.stat().st_size > before if part.exists() else False
+            if attempt + 1 == ATTEMPTS or not gained:
+                raise DownloadFailed(f"{url}: {error}; run the same command again to go on from there") from error
+    _check(url, part, stated, pins)
+    part.replace(target)
+    _about(part).unlink(missing_ok=True)
+
+
+class _CutOff(Exception):
+    """The connection ended too soon, or could not be made."""
+
+
+@dataclass(frozen=True)
+class _Stated:
+    """What a server says about a file."""
+
+    size_bytes: int
+    etag: str
+    digests: dict[str, str]  # md5 and crc32c in base64, as x-goog-hash has them
+
+
+def _fetch_rest(url: str, part: Path, on_progress: Progress) -> _Stated:
+    known = _read_about(part)
+    start = part.stat().st_size if part.exists() and known else 0
+    if known and start >= known.size_bytes:
+        return known
+    headers = {"User-Agent": "neardup", "Accept-Encoding": "identity"}
+    if known and start:
+        headers |= {"Range": f"bytes={start}-", "If-Range": known.etag}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS) as response:
+            resumed = response.status == 206
+            if (
+                resumed
+                and known
+                and response.headers.get("Content-Range")
+                != (f"bytes {start}-{known.size_bytes - 1}/{known.size_bytes}")
+            ):
+                part.unlink()
+                raise _CutOff("the server sent another part than was asked for")
+            stated = known if resumed and known else _read_stated(url, response.headers)
+            start = start if resumed else 0
+            _check_space(part.parent, stated.size_bytes - start)
+            if not resumed:
+                _write_about(part, stated)
+            _receive(response, part, start, stated.size_bytes, on_progress)
+    except urllib.error.HTTPError as error:
+        if error.code != 416:  # what is here is longer than what there is: begin anew
+            raise
+        part.unlink(missing_ok=True)
+        raise _CutOff("the file has changed on the server") from error
+    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
+        raise _CutOff(f"not reached, or cut off ({getattr(error, 'reason', None) or error})") from error
+    return stated
+
+
+def _read_stated(url: str, headers: Any) -> _Stated:
+    """Size, version and digests from a response's headers; raises DownloadFailed where one is missing."""
+    digests = dict(re.findall(r"(md5|crc32c)=([A-Za-z0-9+/]+=*)", ",".join(headers.get_all("x-goog-hash") or [])))
+    size = headers.get("Content-Length", "")
+    if not size.isdigit() or not digests:
+        raise DownloadFailed(f"{url}: the server states no {'digest' if size.isdigit() else 'size'} to check against")
+    if int(size) > LARGEST_BYTES:
+        raise DownloadFailed(f"{url}: {int(size):,} bytes are too many for weights of BiT")
+    return _Stated(int(size), headers.get("ETag", ""), digests)
+
+
+def _check_space(folder: Path, needed_bytes: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise DownloadFailed(
+            f"{folder}: {free:,} bytes free, {needed_bytes:,} needed; make room, or set NEARDUP_MODELS"
+        )
+
+
+def _receive(response: Any, part: Path, start: int, size_bytes: int, on_progress: Progress) -> None:
+    done = start
+    with _opened(part, "r+b" if start else "wb") as file:
+        file.seek(start)
+        while True:
+            block = response.read(min(_BLOCK_BYTES, size_bytes - done + 1))
+            if not block:
+                break
+            done += len(block)
+            if done > size_bytes:
+                raise DownloadFailed(
+                    f"{response.url}: the server sent more than the {size_bytes:,} bytes that it stated"
+                )
+            try:
+                rest = memoryview(block)
+                while rest:  # a disk that is nearly full takes a part
+                    rest = rest[file.write(rest) :]
+            except OSError as error:
+                raise DownloadFailed(f"{part}: {error.strerror}; make room and run the same command again") from error
+            on_progress(done, size_bytes)
+    if done < size_bytes:
+        raise _CutOff(f"cut off after {done:,} of {size_bytes:,} bytes")
+
+
+def _opened(part: Path, mode: str) -> Any:
+    try:
+        return part.open(mode, buffering=0)
+    except OSError as error:
+        raise DownloadFailed(f"{part}: {error.strerror}; make it writable, or set NEARDUP_MODELS") from error
+
+
+def _check(url: str, part: Path, stated: _Stated, pins: Path) -> None:
+    """Compare with what the server states, and with the pin; a file that fails is taken away."""
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    crc = 0
+    with part.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            sha256.update(block)
+            md5.update(block)
+            if "md5" not in stated.digests:
+                crc = crc32c(block, crc)
+    if "md5" in stated.digests:
+        kind, found = "md5", base64.b64encode(md5.digest()).decode()
+    else:
+        kind, found = "crc32c", base64.b64encode(crc.to_bytes(4, "big")).decode()
+    pinned = _read_pins(pins)
+    wrong = None
+    if part.stat().st_size != stated.size_bytes or found != stated.digests[kind]:
+        wrong = f"{kind} {found} is not the {stated.digests[kind]} that the server states; run the same command again"
+    elif pinned.get(url, sha256.hexdigest()) != sha256.hexdigest():
+        wrong = f"not what was downloaded from there before (sha256 {pinned[url]}); if that is meant, edit {pins}"
+    if wrong:
+        part.unlink()
+        _about(part).unlink(missing_ok=True)
+        raise DownloadFailed(f"{url}: {wrong}")
+    if url not in pinned:
+        temporary = pins.with_name(pins.name + ".tmp")
+        temporary.write_text(json.dumps(pinned | {url: sha256.hexdigest()}, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(pins)
+
+
+def _read_pins(pins: Path) -> dict[str, str]:
+    try:
+        return {str(url): str(digest) for url, digest in json.loads(pins.read_text(encoding="utf-8")).items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, AttributeError) as error:
+        raise DownloadFailed(f"{pins}: not readable ({error}); mend it, or remove it to pin anew") from error
+
+
+def _about(part: Path) -> Path:
+    return part.with_name(part.name + ".json")
+
+
+def _write_about(part: Path, stated: _Stated) -> None:
+    fields = {"size_bytes": stated.size_bytes, "etag": stated.etag, "digests": stated.digests}
+    _about(part).write_text(json.dumps(fields), encoding="utf-8")
+
+
+def _read_about(part: Path) -> _Stated | None:
+    """What the server said when the part was begun; None where that is not known, or names no version to go on with."""
+    try:
+        fields = json.loads(_about(part).read_text(encoding="utf-8"))
+        stated = _Stated(int(fields["size_bytes"]), str(fields["etag"]), dict(fields["digests"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    # A weak tag promises no equal bytes.
+    return stated if stated.etag and not stated.etag.startswith("W/") and stated.digests else None
+
+
+def _crc32c_table() -> list[int]:
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    return table
+
+
+_CRC32C = _crc32c_table()
+
+
+def crc32c(content: bytes, crc: int = 0) -> int:
+    """CRC-32C (Castagnoli, RFC 3720 appendix B.4), continued from `crc`; slow, for want of another digest."""
+    crc ^= 0xFFFFFFFF
+    for byte in content:
+        crc = _CRC32C[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    return crc ^ 0xFFFFFFFF

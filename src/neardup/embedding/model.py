@@ -1,0 +1,178 @@
+"""A model on disk: a folder with config.json, weights.npz and model.onnx, found by name or by path."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from neardup.embedding.architecture import Architecture
+from neardup.errors import BadInput, BadModel
+
+FORMAT = 1
+DEFAULT = "copy-r26x05"
+THRESHOLD_NAMES = ("strict", "default", "loose")
+LARGEST_CONFIG_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A network that only TensorFlow can run: a SavedModel in the folder `saved_model`."""
+
+    endpoint: str  # the attribute or signature to call, such as bit_model or serving_default; "" calls the object
+    dim: int
+    input_range: tuple[float, float]  # where pixel values 0 and 255 go
+
+    def __post_init__(self) -> None:
+        low, high = self.input_range
+        if not low < high or self.dim < 1 or not isinstance(self.endpoint, str):
+            raise BadModel(f"saved model: input range {self.input_range}, dim {self.dim}: neither can be so")
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "SavedModel":
+        low, high = fields["input_range"]
+        return cls(fields["endpoint"], int(fields["dim"]), (float(low), float(high)))
+
+
+@dataclass(frozen=True)
+class Model:
+    """What config.json says, checked; the files that it names are checked when they are used."""
+
+    folder: Path
+    name: str
+    network: Architecture | SavedModel
+    input_size: int
+    thresholds: dict[str, float]  # cosine similarity by name; empty where nobody has calibrated
+    files: dict[str, str]  # sha256 by file name
+
+    @property
+    def dim(self) -> int:
+        return self.network.dim
+
+    @property
+    def architecture(self) -> Architecture:
+        """What a BiT is made of; raises BadModel where the model is something else."""
+        if isinstance(self.network, SavedModel):
+            raise BadModel(f"model {self.name} is a SavedModel, which TensorFlow alone runs; give --engine tensorflow")
+        return self.network
+
+    @property
+    def reference(self) -> str:
+        """What finds this model again: its name, or the path of a folder outside those that are searched."""
+        return self.name if self.folder.parent in model_folders() else str(self.folder.absolute())
+
+    @cached_property
+    def digest(self) -> str:
+        """Names the embedding space: two models of one digest give comparable embeddings."""
+        content: Any = self.files if isinstance(self.network, SavedModel) else self.files["weights.npz"]
+        space = [self.network.to_json(), self.input_size, content]
+        return hashlib.sha256(json.dumps(space, sort_keys=True).encode()).hexdigest()
+
+    def file(self, name: str) -> Path:
+        """Path of one of the model's files, its content checked against the digest in config.json."""
+        path = self.folder / name
+        if name not in self.files:
+            raise BadModel(f"{self.folder}: the model has no {name}; export it anew")
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise BadModel(f"{path}: {error.strerror}; install neardup or download the model again") from error
+        if found != self.files[name]:
+            raise BadModel(f"{path}: damaged, its sha256 is not the one in config.json; fetch the model again")
+        return path
+
+    def threshold(self, wanted: str | float) -> float:
+        """A similarity from a number in [-1, 1], or from a calibrated threshold's name."""
+        if wanted in self.thresholds:
+            return self.thresholds[str(wanted)]
+        if wanted in THRESHOLD_NAMES:
+            raise BadInput(
+                f"model {self.name}: no calibrated threshold {wanted!r}; give a number, or run 'neardup evaluate'"
+                " with --calibrate"
+            )
+        return parse_similarity(wanted)
+
+    def expected_false_match_rate(self, similarity: float) -> float | None:
+        """Highest calibrated false-match rate per pair that `similarity` still keeps; None below the loosest."""
+        rates = {"strict": 1e-9, "default": 1e-7, "loose": 1e-5}
+        kept = [rates[name] for name, value in self.thresholds.items() if name in rates and value <= similarity]
+        return min(kept, default=None)
+
+
+def parse_similarity(text: str | float) -> float:
+    """A number in [-1, 1]; raises BadInput for anything else."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not -1 <= number <= 1:
+        raise BadInput(f"similarity {text!r}: give a number from -1 to 1, or one of {', '.join(THRESHOLD_NAMES)}")
+    return number
+
+
+def model_folders() -> list[Path]:
+    """Where models are looked for by name: those shipped, those downloaded or imported by this user."""
+    package = Path(__file__).parents[1] / "models"
+    shipped = package if package.is_dir() else Path(__file__).parents[3] / "models"
+    return [shipped, user_models()]
+
+
+def user_models() -> Path:
+    """Folder of this user's own models: $NEARDUP_MODELS, else the platform's data folder."""
+    if folder := os.environ.get("NEARDUP_MODELS"):
+        return Path(folder)
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("neardup")) / "models"
+
+
+def find_model(name: str = "default") -> Model:
+    """Find a model by name, or by the path of its folder; raises BadModel with what there is."""
+    if name == "default":
+        name = DEFAULT
+    if os.sep in name or name.startswith("."):
+        return read_model(Path(name))
+    for folder in model_folders():
+        if (folder / name / "config.json").is_file():
+            return read_model(folder / name)
+    raise BadModel(f"no model named {name!r}; 'neardup models list' shows those there are")
+
+
+def read_model(folder: Path) -> Model:
+    """Read config.json; raises BadModel with the field that is missing or wrong."""
+    path = folder / "config.json"
+    try:
+        if path.stat().st_size > LARGEST_CONFIG_BYTES:
+            raise BadModel(f"{path}: too large for a model's config")
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if config["format"] != FORMAT:
+            raise BadModel(f"{path}: format {config['format']}, this neardup reads {FORMAT}; upgrade neardup")
+        network: Architecture | SavedModel
+        if "saved_model" in config:
+            network = SavedModel.from_json(config["saved_model"])
+        else:
+            network = Architecture.from_json(config["architecture"])
+        model = Model(
+            folder,
+            name=str(config["name"]),
+            network=network,
+            input_size=int(config["input_size"]),
+            thresholds={str(k): parse_similarity(v) for k, v in config["thresholds"].items()},
+            files={str(k): str(v) for k, v in config["files"].items()},
+        )
+        model.digest  # noqa: B018 (fails here, not later, where weights.npz is not listed)
+    except OSError as error:
+        raise BadModel(f"{path}: {error.strerror}; give a model's folder or name") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadModel(f"{path}: not a model's config ({error!r})") from error
+    if not 32 <= model.input_size <= 1024:
+        raise BadModel(f"{path}: input size {model.input_size} is not between 32 and 1024")
+    if any("\\" in name or name.startswith("/") or ".." in name.split("/") for name in model.files):
+        raise BadModel(f"{path}: files outside the model's folder")
+    return model

@@ -1,0 +1,20 @@
+"""Image files under a path, and one image file to upright RGB pixels, within limits.
+
+find_images ─▶ Path ─ read_file ─▶ bytes ─ decode_image ─▶ Decoded (pixels, whole size, format)
+"""
+
+from neardup.images.budget import ByteBudget
+from neardup.images.decode import DECODER, Decoded, decode_image, load_image
+from neardup.images.files import MAX_FILE_BYTES, find_images, may_be_image, read_file
+
+__all__ = [
+    "DECODER",
+    "MAX_FILE_BYTES",
+    "ByteBudget",
+    "Decoded",
+    "decode_image",
+    "find_images",
+    "load_image",
+    "may_be_image",
+    "read_file",
+]

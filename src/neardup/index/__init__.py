@@ -1,0 +1,371 @@
+"""An index: images under folders of yours, with their embeddings, hashed so that a query reads few of them."""
+
+import os
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neardup import search
+from neardup.errors import BadInput, DamagedIndex, ModelMismatch
+from neardup.index import catalog, store
+from neardup.index.catalog import Hashing, Model
+from neardup.index.store import CATALOG, REBUILD, Segment, SegmentRecord
+from neardup.index.writer import FileState, IndexWriter, open_writer
+from neardup.lsh import Tuning, draw_hyperplanes, find_candidates, tune
+
+__all__ = ["Bucket", "FileState", "Index", "IndexWriter", "IndexedImage", "Match", "Model", "QueryResult"]
+
+_IMAGES_AT_A_TIME = 4096
+
+
+@dataclass(frozen=True)
+class Match:
+    """An indexed image that resembles the query."""
+
+    path: Path
+    label: str | None
+    similarity: float  # cosine, -1 to 1
+    jaccard: float  # of the two images' sets of (table, bucket) pairs: m / (2 L - m)
+    tables: int  # m: how many of the L tables have both in one bucket
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    candidates: int  # distinct contents whose similarity was computed
+    matches: list[Match]  # best first
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket of table 0 and the images in it."""
+
+    signature: int
+    images: list[tuple[Path, str | None]]  # path and label, by path
+
+
+class IndexedImage(NamedTuple):
+    path: Path
+    label: str | None
+    size_bytes: int
+    mtime_ns: int
+    digest: bytes  # SHA-256 of the file; byte copies share it, and the row
+    width: int  # pixels, upright
+    height: int
+    row: int  # of `Index.embeddings`, numbered across them
+
+
+class Index:
+    """What an index held when it was opened; later commits do not change it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._path = folder / CATALOG
+        self._connection = catalog.open_to_read(folder)
+        # Closes the connection when the index is dropped, since nobody is asked to.
+        self._closer = weakref.finalize(self, self._connection.close)
+        with catalog.damage_named(self._path):
+            settings = catalog.read_settings(self._connection, self._path)
+            self.model: Model | None = settings[0] if settings else None
+            self._hashing: Hashing | None = settings[1] if settings else None
+            records = catalog.read_segments(self._connection, self._path)
+            self._dead = catalog.read_dead(self._connection)
+            self.images = int(self._connection.execute("SELECT count(*) FROM images").fetchone()[0])
+        self._segments = [self._open_segment(folder, record) for record in records]
+        self._offsets = np.cumsum([0, *(record.rows for record in records)])
+        self.size_bytes = sum(sum(record.sizes) for record in records) + (
+            self._path.stat().st_size if self._path.exists() else 0
+        )
+
+    def _open_segment(self, folder: Path, record: SegmentRecord) -> Segment:
+        if self.model is None or self._hashing is None:
+            raise DamagedIndex(f"{self._path}: lists segments but no model; {REBUILD}")
+        return store.open_segment(folder, record, dim=self.model.dim, tables=self._hashing.tables)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> "Index":
+        """Map the last commit; an empty index where none was made yet.
+
+        raises: BadInput when there is no such folder, DamagedIndex
+        """
+        folder = Path(path)
+        if not folder.is_dir():
+            raise BadInput(f"{folder}: no index there; make one with 'neardup index PATH --index {folder}'")
+        missing = None
+        while True:
+            try:
+                return cls(folder)
+            except FileNotFoundError as error:
+                # A writer merged the segment away after this reader saw the list: the list has changed then. The same
+                # file missing twice is damage, since segment numbers are never used again.
+                if error.filename is None or error.filename == missing:
+                    raise DamagedIndex(f"{error.filename}: missing; {REBUILD}") from error
+                missing = error.filename
+
+    @staticmethod
+    def write(
+        path: str | os.PathLike[str],
+        model: Model,
+        *,
+        rebuild: bool = False,
+        wait: Callable[[str], None] | None = None,
+        commit_interval_s: float = 10.0,
+    ) -> AbstractContextManager[IndexWriter]:
+        """Change an index, made if need be: `with Index.write(...) as writer:`. Leaving the block commits; an
+        exception takes back what came after the last commit.
+
+        rebuild: start over; readers find the old index until the first commit, which deletes it
+        wait:    called with a line to show before waiting for another writer; None: raise IndexLocked instead
+        raises:  IndexLocked, ModelMismatch (another digest or dim than the index was made with), DamagedIndex,
+                 IndexNotWritten
+        """
+        return open_writer(Path(path), model, rebuild=rebuild, wait=wait, commit_interval_s=commit_interval_s)
+
+    def close(self) -> None:
+        """Let go of the snapshot; matches and embeddings already handed out stay valid."""
+        self._closer()
+
+    def __enter__(self) -> "Index":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def embeddings(self) -> Sequence[NDArray[np.float16]]:
+        """Memory maps of (n, dim) float16, unit rows before rounding; rows are numbered across them. Some rows may
+        belong to images that are gone: `live_rows` has the others."""
+        return [segment.embeddings for segment in self._segments]
+
+    @property
+    def contents(self) -> Sequence[NDArray[np.int64]]:
+        """Content ids of the rows, (n,) each."""
+        return [segment.contents for segment in self._segments]
+
+    @cached_property
+    def live_rows(self) -> NDArray[np.int64]:
+        """Rows whose content some image has, ascending: (contents,) int64."""
+        live = [np.flatnonzero(~self._is_dead(segment.contents)) for segment in self._segments]
+        return np.concatenate(
+            [rows + offset for rows, offset in zip(live, self._offsets, strict=False)] or [np.empty(0, np.int64)]
+        )
+
+    @property
+    def tables(self) -> int | None:
+        return self._hashing.tables if self._hashing else None
+
+    @cached_property
+    def _tuning(self) -> Tuning | None:
+        if self._hashing is None:
+            return None
+        rows = int(self._offsets[-1]) - len(self._dead)
+        return tune(rows, tables=self._hashing.tables, stored_bits=self._hashing.bits)
+
+    @property
+    def bits(self) -> int | None:
+        """Bits that make a bucket: they grow with the number of rows."""
+        return self._tuning.bits if self._tuning else None
+
+    @property
+    def expected_recall(self) -> float | None:
+        """The share of images at cosine 0.9 that a query finds, by theory."""
+        return self._tuning.expected_recall if self._tuning else None
+
+    def query(
+        self, embedding: NDArray[np.floating], k: int = 4, *, min_similarity: float | None = None, exact: bool = False
+    ) -> list[Match]:
+        """The k most similar images, best first: by similarity, then jaccard, then path; byte copies each count.
+
+        embedding:      (dim,) floating, of unit length
+        min_similarity: leave out those below
+        exact:          compare with every row, without LSH
+        raises:         ModelMismatch when the length is not the index's, BadInput, DamagedIndex
+        """
+        return self.search(embedding, k, min_similarity=min_similarity, exact=exact).matches
+
+    def search(
+        self, embedding: NDArray[np.floating], k: int = 4, *, min_similarity: float | None = None, exact: bool = False
+    ) -> QueryResult:
+        """`query`, and how many candidates it looked at."""
+        if k < 1:
+            raise BadInput(f"k={k}: at least 1")
+        if self.model is None:
+            return QueryResult(0, [])
+        if embedding.shape != (self.model.dim,):
+            raise ModelMismatch(
+                f"{self._path.parent}: holds embeddings of dim {self.model.dim} ({self.model.name}), "
+                f"the query's shape is {embedding.shape}; embed it with the same model"
+            )
+        query = np.asarray(embedding, np.float32)
+        if not np.isfinite(query).all():
+            raise BadInput("the query's embedding is not finite; embed the image again")
+        rows, shared = self._find_candidates(query, probes=1 if exact else None)
+        if exact:
+            shared_rows, exact_shared = rows, shared
+            rows, shared = self.live_rows, np.zeros(len(self.live_rows), np.int64)
+            shared[np.searchsorted(rows, shared_rows)] = exact_shared
+        similarities = self._similarities(query, rows)
+        if np.isnan(similarities).any():
+            raise DamagedIndex(f"{self._path.parent}: an embedding is not a number; {REBUILD}")
+        candidates = len(rows)
+        if min_similarity is not None:
+            kept = similarities >= min_similarity
+            rows, shared, similarities = rows[kept], shared[kept], similarities[kept]
+        # Similarity and jaccard rank contents; within a tie of both, paths do, so the tie at the end stays whole.
+        best = search.best_first(similarities, -shared, k=k)
+        if len(best) < len(rows):
+            last = best[-1]
+            tied = np.flatnonzero((similarities == similarities[last]) & (shared == shared[last]))
+            best = np.union1d(best, tied)
+        matches = self._matches(rows[best], similarities[best], shared[best])
+        return QueryResult(candidates, matches[:k])
+
+    def _find_candidates(
+        self, query: NDArray[np.float32], probes: int | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Live rows ascending, and in how many tables each shares the query's bucket; probes None: as tuned."""
+        assert self._tuning is not None
+        # Rounded as the indexed rows are, so that an image shares every bucket with itself.
+        rounded = query.astype(np.float16).astype(np.float32)
+        rows, shared = find_candidates(
+            [segment.tables for segment in self._segments],
+            rounded,
+            self._hyperplanes,
+            bits=self._tuning.bits,
+            probes=self._tuning.probes if probes is None else probes,
+        )
+        if len(self._dead):
+            live = ~self._is_dead(self._contents_of(rows))
+            rows, shared = rows[live], shared[live]
+        # A damaged table may list a row twice.
+        return rows, np.minimum(shared, len(self._hyperplanes))
+
+    @cached_property
+    def _hyperplanes(self) -> NDArray[np.float32]:
+        assert self.model is not None
+        assert self._hashing is not None
+        return draw_hyperplanes(
+            tables=self._hashing.tables, bits=self._hashing.bits, dim=self.model.dim, seed=self._hashing.seed
+        )
+
+    def _is_dead(self, contents: NDArray[np.int64]) -> NDArray[np.bool_]:
+        if not len(self._dead):
+            return np.zeros(len(contents), bool)
+        dead: NDArray[np.bool_] = self._dead[np.searchsorted(self._dead[:-1], contents)] == contents
+        return dead
+
+    def _by_segment(self, rows: NDArray[np.int64]) -> Iterator[tuple[Segment, slice, NDArray[np.int64]]]:
+        """For ascending rows: each segment, where its rows are among them, and its rows within it."""
+        bounds = np.searchsorted(rows, self._offsets).tolist()
+        for segment, offset, start, stop in zip(self._segments, self._offsets, bounds, bounds[1:], strict=False):
+            if start < stop:
+                yield segment, slice(start, stop), rows[start:stop] - offset
+
+    def _similarities(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        result = np.empty(len(rows), np.float32)
+        for segment, where, local in self._by_segment(rows):
+            result[where] = search.similarities_of(query, segment.embeddings, local)
+        return result
+
+    def _contents_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        result = np.empty(len(rows), np.int64)
+        for segment, where, local in self._by_segment(rows):
+            result[where] = segment.contents[local]
+        return result
+
+    def _matches(
+        self, rows: NDArray[np.int64], similarities: NDArray[np.float32], shared: NDArray[np.int64]
+    ) -> list[Match]:
+        """Every image of these contents, best first."""
+        order = np.argsort(rows)
+        contents = np.empty(len(rows), np.int64)
+        contents[order] = self._contents_of(rows[order])
+        tables = len(self._hyperplanes)
+        matches = [
+            Match(path, label, similarity, m / (2 * tables - m), m)
+            for content, similarity, m in zip(contents.tolist(), similarities.tolist(), shared.tolist(), strict=True)
+            for path, label in self._images_of(content)
+        ]
+        return sorted(matches, key=lambda match: (-match.similarity, -match.jaccard, os.fsencode(match.path)))
+
+    def _images_of(self, content: int) -> list[tuple[Path, str | None]]:
+        with catalog.damage_named(self._path):
+            found = self._connection.execute(
+                "SELECT path, label FROM images WHERE content = ? ORDER BY path", (content,)
+            ).fetchall()
+        if not found:
+            raise DamagedIndex(f"{self._path}: no image has content {content}, which a segment holds; {REBUILD}")
+        return [(self._decode_path(path), catalog.decode_name(label)) for path, label in found]
+
+    def _decode_path(self, path: object) -> Path:
+        name = catalog.decode_name(path)
+        if not name:
+            raise DamagedIndex(f"{self._path}: an image without a path; {REBUILD}")
+        return Path(name)
+
+    def __iter__(self) -> Iterator[IndexedImage]:
+        """Every image, by rising row, then path; read as they are asked for."""
+        with catalog.damage_named(self._path):
+            cursor = self._connection.execute(
+                "SELECT path, label, size_bytes, mtime_ns, digest, width, height, contents.id"
+                " FROM images CROSS JOIN contents ON contents.id = images.content ORDER BY images.content, path"
+            )
+            count = 0
+            while block := cursor.fetchmany(_IMAGES_AT_A_TIME):
+                rows = self._rows_of(np.array([image[7] for image in block], np.int64))
+                for image, row in zip(block, rows.tolist(), strict=True):
+                    path, label, *facts = image[:7]
+                    yield IndexedImage._make((self._decode_path(path), catalog.decode_name(label), *facts, row))
+                count += len(block)
+        if count != self.images:
+            raise DamagedIndex(f"{self._path}: {self.images - count} images have no content; {REBUILD}")
+
+    def _rows_of(self, contents: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows of ascending content ids."""
+        result = np.full(len(contents), -1, np.int64)
+        for segment, offset in zip(self._segments, self._offsets.tolist(), strict=False):
+            start = np.searchsorted(contents, segment.contents[0])
+            stop = np.searchsorted(contents, segment.contents[-1], side="right")
+            wanted = contents[start:stop]
+            position = np.searchsorted(segment.contents, wanted)
+            found = segment.contents[position] == wanted
+            result[start:stop] = np.where(found, position + offset, -1)
+        if (result < 0).any():
+            raise DamagedIndex(f"{self._path}: content {contents[result < 0][0]} has no embedding; {REBUILD}")
+        return result
+
+    def buckets(self, n: int) -> list[Bucket]:
+        """The n smallest buckets of table 0 with two contents or more, the smaller first, then by signature."""
+        if self._hashing is None or self._tuning is None or not self._segments:
+            return []
+        unused = np.uint32(self._hashing.bits - self._tuning.bits)
+        signatures = np.concatenate([segment.tables.signatures[0] >> unused for segment in self._segments])
+        rows = np.concatenate(
+            [
+                segment.tables.rows[0].astype(np.int64) + offset
+                for segment, offset in zip(self._segments, self._offsets, strict=False)
+            ]
+        )
+        order = np.argsort(rows)
+        live = np.empty(len(rows), bool)
+        live[order] = ~self._is_dead(self._contents_of(rows[order]))
+        signatures, rows = signatures[live], rows[live]
+        order = np.argsort(signatures, kind="stable")
+        signatures, rows = signatures[order], rows[order]
+        values, starts, sizes = np.unique(signatures, return_index=True, return_counts=True)
+        shared = np.flatnonzero(sizes >= 2)
+        smallest = shared[np.argsort(sizes[shared], kind="stable")][:n]
+        return [
+            Bucket(int(values[bucket]), self._images_of_rows(rows[starts[bucket] : starts[bucket] + sizes[bucket]]))
+            for bucket in smallest
+        ]
+
+    def _images_of_rows(self, rows: NDArray[np.int64]) -> list[tuple[Path, str | None]]:
+        images = [image for content in self._contents_of(np.sort(rows)).tolist() for image in self._images_of(content)]
+        return sorted(images, key=lambda image: os.fsencode(image[0]))

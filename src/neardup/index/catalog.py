@@ -1,0 +1,357 @@
+"""The catalogue: a row per image, and the list of segments; committing it commits the index.
+
+SQLite, because it is in Python's standard library and its transactions survive a crash, a full disk and Ctrl-C,
+because readers keep their snapshot while a writer commits, and because 500,000 paths are looked up without loading.
+"""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neardup.errors import BadInput, DamagedIndex
+from neardup.index.store import CATALOG, REBUILD, SEGMENTS, SegmentRecord
+
+APPLICATION_ID = 0x6E647570  # "ndup"
+FORMAT_VERSION = 1
+
+# Names that come from the file system are BLOBs (os.fsencode), so that those that are not UTF-8 survive.
+# A reader refuses any table, index, trigger or view that is not exactly one of these.
+SCHEMA = {
+    "meta": "CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID",
+    # Distinct files by content; an id is also the value in contents.npy, and rises with every content added.
+    "contents": (
+        "CREATE TABLE contents (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,"  # SHA-256 of the file
+        " width INTEGER NOT NULL, height INTEGER NOT NULL)"  # pixels, upright
+    ),
+    "images": (
+        "CREATE TABLE images (path BLOB PRIMARY KEY, size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,"
+        " content INTEGER NOT NULL, label BLOB) WITHOUT ROWID"
+    ),
+    "images_by_content": "CREATE INDEX images_by_content ON images (content)",
+    # Contents that no image has any more; their rows leave the segments when those are next rewritten.
+    "dead": "CREATE TABLE dead (content INTEGER PRIMARY KEY)",
+    # Files that could not be decoded, and by which decoder: tried again when the file or the decoder changes.
+    "failures": (
+        "CREATE TABLE failures (path BLOB PRIMARY KEY, size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,"
+        " decoder TEXT NOT NULL, error BLOB NOT NULL) WITHOUT ROWID"
+    ),
+    # Row count, lowest and highest content id, file sizes in bytes; AUTOINCREMENT never gives a number twice.
+    "segments": (
+        "CREATE TABLE segments (number INTEGER PRIMARY KEY AUTOINCREMENT, rows INTEGER NOT NULL,"
+        " first INTEGER NOT NULL, last INTEGER NOT NULL, embeddings_bytes INTEGER NOT NULL,"
+        " contents_bytes INTEGER NOT NULL, signatures_bytes INTEGER NOT NULL, rows_bytes INTEGER NOT NULL)"
+    ),
+    # What a person said of two contents, by the SHA-256 of their files, first < second: the one thing here that cannot
+    # be computed again, so a rebuild keeps it, and it does not matter whether the contents are in the index.
+    "verdicts": (
+        "CREATE TABLE verdicts (first BLOB NOT NULL, second BLOB NOT NULL, verdict TEXT NOT NULL,"
+        " PRIMARY KEY (first, second)) WITHOUT ROWID"
+    ),
+    # SHA-256 of the decoded pixels by that of the file, empty where they cannot be compared; filled as it is needed.
+    "pixels": "CREATE TABLE pixels (digest BLOB PRIMARY KEY, pixels BLOB NOT NULL) WITHOUT ROWID",
+}
+# From a format version to the next: statements that leave exactly the next version's SCHEMA. Writers run them on the
+# file, readers on a copy in memory.
+UPGRADES: dict[int, tuple[str, ...]] = {}
+
+_MADE_BY_SQLITE = {"sqlite_sequence": "CREATE TABLE sqlite_sequence(name,seq)"}
+# A longer value in a damaged catalogue is an error before it is an allocation.
+_LONGEST_VALUE_BYTES = 1 << 20
+
+
+# Errors that say nothing about what the catalogue holds.
+_TROUBLE_AROUND_IT = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """What made the embeddings of an index."""
+
+    name: str
+    digest: str  # SHA-256 of the weights: the same digest, the same embeddings up to rounding
+    engine: str
+    precision: str
+    decoder: str
+    dim: int
+
+
+@dataclass(frozen=True)
+class Hashing:
+    """How signatures are made: `neardup.lsh.draw_hyperplanes` with these and the model's dim."""
+
+    tables: int
+    bits: int  # stored; a bucket takes as many of the high ones as the number of rows calls for
+    seed: int
+
+
+def decode_name(name: object) -> str | None:
+    """A name or text as the catalogue holds it."""
+    if name is None:
+        return None
+    if not isinstance(name, bytes):
+        raise DamagedIndex(f"the catalogue holds {name!r:.40} where a name belongs; {REBUILD}")
+    return os.fsdecode(name)
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Turn SQLite's complaints about a catalogue into one line."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _TROUBLE_AROUND_IT:
+            raise BadInput(f"{path}: {error}; check the disk, its free space and the file's permissions") from error
+        raise DamagedIndex(f"{path}: {error}; {REBUILD}") from error
+
+
+def open_to_read(folder: Path) -> sqlite3.Connection:
+    """A snapshot of the last commit, which later commits do not change; an empty one when there was no commit.
+
+    raises: BadInput, DamagedIndex
+    """
+    path = folder / CATALOG
+    if path.exists() and not path.is_file():  # opening a FIFO would wait for ever
+        raise DamagedIndex(f"{path}: not a regular file; {REBUILD}")
+    if not path.exists():
+        if any(entry.name.isdigit() for entry in _entries(folder / SEGMENTS)):
+            raise DamagedIndex(f"{path}: missing, though segments/ holds embeddings; restore it, or {REBUILD}")
+        return _empty()
+    with damage_named(path):
+        connection = _snapshot(folder)
+        try:
+            if _is_blank(connection):  # a crash came before the first commit
+                connection.close()
+                return _empty()
+            _check(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _snapshot(folder: Path) -> sqlite3.Connection:
+    """A connection inside a read transaction, or to a copy in memory where a transaction would not do.
+
+    In WAL mode a reader never blocks a writer, and the transaction pins what it sees, at the price of a log that
+    cannot be shortened while the reader lives. In the other modes a reader blocks the commit: there it copies the
+    catalogue and lets go. WAL needs a -shm file, which a reader cannot make on a read-only medium or a full disk:
+    there immutable=1 reads without it, which is safe because no one can be writing, and only for as long as a copy
+    takes.
+    """
+    path = folder / CATALOG
+    try:
+        connection = _connect(f"{path.absolute().as_uri()}?mode=ro")
+        try:
+            connection.execute("BEGIN")
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            is_wal = connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            if is_wal and _version(connection) >= FORMAT_VERSION:
+                return connection
+            return _copy_to_memory(connection)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.OperationalError as error:
+        code = error.sqlite_errorcode & 0xFF
+        full = code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+        read_only = code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) and not os.access(folder, os.W_OK)
+        if not full and not read_only:
+            raise
+    log = path.with_name(path.name + "-wal")
+    if not log.exists() or log.stat().st_size == 0:
+        return _copy_to_memory(_connect(f"{path.absolute().as_uri()}?immutable=1"))
+    # A writer died, and the folder became read-only before anyone merged its log: that needs a place to write.
+    import tempfile  # as seldom used as it is slow to import
+
+    with tempfile.TemporaryDirectory() as temporary:
+        for source in (path, log):
+            shutil.copy(source, temporary)
+        return _copy_to_memory(_connect((Path(temporary) / CATALOG).as_uri()))
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    # One Index may serve several threads; the sqlite3 module's own lock keeps them apart.
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=60)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE_BYTES)
+    return connection
+
+
+def _copy_to_memory(source: sqlite3.Connection) -> sqlite3.Connection:
+    memory = _connect("file::memory:")
+    with closing(source):
+        source.backup(memory)
+    if not _is_blank(memory):
+        _upgrade(memory)
+    return memory
+
+
+def _empty() -> sqlite3.Connection:
+    connection = _connect("file::memory:")
+    _create(connection)
+    return connection
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in SCHEMA.values():
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+    connection.execute("COMMIT")
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    found = _version(connection)
+    for version in range(found, FORMAT_VERSION) if found >= 1 else ():
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in UPGRADES[version]:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {version + 1}")
+        connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _is_blank(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,) and _version(connection) == 0
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Only our tables: a trigger or a view in a catalogue from elsewhere would run with the user's rights."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    if application != APPLICATION_ID:
+        raise DamagedIndex(f"{path}: application_id {application:#x} is not a neardup catalogue's; {REBUILD}")
+    version = _version(connection)
+    if version > FORMAT_VERSION:
+        raise DamagedIndex(
+            f"{path}: format {version} is newer than this neardup can read ({FORMAT_VERSION});"
+            f" update neardup, or {REBUILD}"
+        )
+    if version < 1:
+        raise DamagedIndex(f"{path}: format {version} does not exist; {REBUILD}")
+    expected = SCHEMA | _MADE_BY_SQLITE
+    found = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+    for name in sorted(expected.keys() | found.keys(), key=str):
+        if name not in found:
+            raise DamagedIndex(f"{path}: table {name} is missing; {REBUILD}")
+        if expected.get(name) != found[name]:
+            raise DamagedIndex(f"{path}: {name} is not part of format {version}: {found[name]!r:.80}; {REBUILD}")
+
+
+def open_to_write(folder: Path, *, rebuild: bool) -> sqlite3.Connection:
+    """The catalogue, made or upgraded if need be; with `rebuild` one that cannot be read is set aside.
+
+    The caller holds the write lock. raises: DamagedIndex, BadInput, sqlite3.Error when it cannot be written
+    """
+    path = folder / CATALOG
+    try:
+        # Before a read-write connection touches it: opening may already replay a log.
+        with closing(open_to_read(folder)) as connection, damage_named(path):
+            # Only a rebuild can be told to give up damaged pages, so only then is it worth reading all of them.
+            if rebuild and connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                raise DamagedIndex(f"{path}: damaged")
+    except DamagedIndex:
+        if not rebuild:
+            raise
+        set_aside(folder)
+    connection = _connect(path.absolute().as_uri())
+    try:
+        _choose_journal(connection)
+        # In full: with NORMAL a power cut could undo the commit that unlisted a segment, but not its deletion.
+        connection.execute("PRAGMA synchronous = FULL")
+        if _is_blank(connection):
+            _create(connection)
+        _upgrade(connection)
+        _check(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def set_aside(folder: Path) -> None:
+    """Make room for a new catalogue; the old one is kept as catalog.damaged, since verdicts are in it."""
+    path = folder / CATALOG
+    if path.exists():
+        path.replace(folder / "catalog.damaged")
+    # A log left behind would be taken for the new catalogue's.
+    for ending in ("-wal", "-shm", "-journal"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def _choose_journal(connection: sqlite3.Connection) -> None:
+    # WAL needs shared memory, which some network and container file systems lack; SQLite then says so, or stays in
+    # the mode it was in. Its rollback journal keeps every promise but one: a commit waits for a reader that is opening.
+    try:
+        connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+
+
+def read_settings(connection: sqlite3.Connection, path: Path) -> tuple[Model, Hashing] | None:
+    """What the index is of; None before the first commit. Every value is checked: sizes of arrays follow from them."""
+    meta: dict[str, Any] = dict(connection.execute("SELECT key, value FROM meta"))
+    if not meta:
+        return None
+    expected = {field.name: field.type for kind in (Model, Hashing) for field in fields(kind)}
+    limits = {"dim": (1, 8192), "tables": (1, 64), "bits": (1, 32), "seed": (0, 2**63 - 1)}
+    if meta.keys() != expected.keys():
+        raise DamagedIndex(f"{path}: meta has {sorted(map(str, meta))}, expected {sorted(expected)}; {REBUILD}")
+    for key, kind in expected.items():
+        low, high = limits.get(key, (0, 0))
+        if not isinstance(meta[key], kind) or (kind is int and not low <= meta[key] <= high):  # type: ignore[arg-type]
+            raise DamagedIndex(f"{path}: meta has {key} = {meta[key]!r:.40}; {REBUILD}")
+    return Model(**{f.name: meta[f.name] for f in fields(Model)}), Hashing(
+        **{f.name: meta[f.name] for f in fields(Hashing)}
+    )
+
+
+def write_settings(connection: sqlite3.Connection, model: Model, hashing: Hashing) -> None:
+    connection.execute("DELETE FROM meta")
+    connection.executemany("INSERT INTO meta VALUES (?, ?)", (asdict(model) | asdict(hashing)).items())
+
+
+def read_segments(connection: sqlite3.Connection, path: Path) -> list[SegmentRecord]:
+    """By rising content id, which is also the order of rows."""
+    records: list[SegmentRecord] = []
+    for row in connection.execute(
+        "SELECT number, rows, first, last, embeddings_bytes, contents_bytes, signatures_bytes, rows_bytes"
+        " FROM segments ORDER BY first"
+    ):
+        if not all(isinstance(value, int) and value >= 0 for value in row) or not 1 <= row[1] < 1 << 32:
+            raise DamagedIndex(f"{path}: segment {row!r:.80} is impossible; {REBUILD}")
+        if row[2] > row[3] or (records and row[2] <= records[-1].last):
+            raise DamagedIndex(f"{path}: segment {row[0]} overlaps another; {REBUILD}")
+        records.append(SegmentRecord(row[0], row[1], row[2], row[3], row[4:]))
+    return records
+
+
+def read_dead(connection: sqlite3.Connection) -> NDArray[np.int64]:
+    """Content ids that no image has any more, ascending."""
+    return np.fromiter((row[0] for row in connection.execute("SELECT content FROM dead ORDER BY content")), np.int64)

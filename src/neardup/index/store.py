@@ -1,0 +1,238 @@
+"""The index folder, format 1: its files, and what holds at every instant.
+
+    catalog.sqlite      SQLite, application_id 0x6E647570 ("ndup"), user_version 1; its tables stand in catalog.py.
+                        WAL where the file system allows it: catalog.sqlite-wal and -shm are part of it then.
+    segments/<number>/  immutable, listed in the catalogue with row count and file sizes; a number is never used twice
+        embeddings.npy  (n, dim) float16     rows of unit length before rounding
+        contents.npy    (n,) int64           catalogue ids of the rows, ascending; segments do not overlap
+        signatures.npy  (tables, n) uint32   of the rounded embeddings, `bits` wide, ascending within a table
+        rows.npy        (tables, n) uint32   the row within this segment that each signature is of
+    segments/<number>.tmp/  being written; no one else reads it
+    writer.lock         held by the one writer; the system releases it when that process ends, however it ends
+    writer.txt          "<pid> <host>" of the writer, for the message that a second one shows
+    catalog.damaged     a catalogue that could not be read when the index was rebuilt
+    actions/<number>.jsonl  journals of applied plans: neardup.actions.journal
+
+Arrays are .npy version 1.0, little-endian, C order, never pickled. Hyperplanes are drawn from the catalogue's seed.
+
+Promises. A commit is one SQLite transaction: segment files are written and synced under a temporary name, renamed,
+and the folder synced, before the transaction that lists them; files are deleted only after the transaction that
+unlists them. So after a crash, a full disk or Ctrl-C at any instant the folder holds the last commit, whole, and at
+most files that no one lists, which the next writer removes. Readers take no lock that a writer waits for.
+"""
+
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neardup.errors import BadInput, DamagedIndex, IndexLocked
+from neardup.lsh import HashTables
+
+CATALOG = "catalog.sqlite"
+SEGMENTS = "segments"
+FILES = ("embeddings.npy", "contents.npy", "signatures.npy", "rows.npy")
+REBUILD = "rebuild with 'neardup index --rebuild'"
+
+_BLOCK_ROWS = 16_384  # rows copied at a time while segments are merged
+
+
+@dataclass(frozen=True)
+class SegmentRecord:
+    """A segment as the catalogue lists it; sizes are in bytes, in the order of FILES."""
+
+    number: int
+    rows: int
+    first: int  # lowest content id
+    last: int  # highest content id
+    sizes: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The rows of one segment, memory-mapped: they stay readable when the files are deleted."""
+
+    embeddings: NDArray[np.float16]  # (n, dim)
+    contents: NDArray[np.int64]  # (n,), ascending
+    tables: HashTables  # (tables, n) each
+
+
+def open_segment(folder: Path, record: SegmentRecord, *, dim: int, tables: int) -> Segment:
+    """Map a segment's files after checking them against the catalogue.
+
+    Raises FileNotFoundError when a file is gone, DamagedIndex when one is not what the catalogue says.
+    """
+    n = record.rows
+    expected: tuple[tuple[tuple[int, ...], str], ...] = (
+        ((n, dim), "<f2"),
+        ((n,), "<i8"),
+        ((tables, n), "<u4"),
+        ((tables, n), "<u4"),
+    )
+    home = folder / SEGMENTS / str(record.number)
+    arrays = [
+        _map(home / name, size, shape, dtype)
+        for name, size, (shape, dtype) in zip(FILES, record.sizes, expected, strict=True)
+    ]
+    embeddings, contents, signatures, rows = arrays
+    if contents[0] != record.first or contents[-1] != record.last or np.any(contents[1:] <= contents[:-1]):
+        raise DamagedIndex(f"{home / FILES[1]}: content ids are not those the catalogue lists; {REBUILD}")
+    for table in range(tables):
+        # Buckets are found by bisection, and a row beyond the segment would be read as one of another segment.
+        if np.any(signatures[table, 1:] < signatures[table, :-1]):
+            raise DamagedIndex(f"{home / FILES[2]}: signatures of table {table} are not ascending; {REBUILD}")
+        if rows[table].max() >= n:
+            raise DamagedIndex(f"{home / FILES[3]}: table {table} names row {rows[table].max()} of {n}; {REBUILD}")
+    return Segment(embeddings, contents, HashTables(signatures, rows))
+
+
+def _map(path: Path, size: int, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+    # stat first: opening a FIFO would wait for ever.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise DamagedIndex(f"{path}: not a regular file; {REBUILD}")
+    with path.open("rb") as file:
+        actual = os.fstat(file.fileno()).st_size
+        if actual != size:
+            raise DamagedIndex(f"{path}: holds {actual} bytes, the catalogue says {size}; {REBUILD}")
+        try:
+            version = np.lib.format.read_magic(file)
+            if version != (1, 0):
+                raise ValueError(f"version {version}")
+            found_shape, fortran_order, found_dtype = np.lib.format.read_array_header_1_0(file)
+        except Exception as error:  # the parser meets bytes that anyone may have written
+            raise DamagedIndex(f"{path}: no .npy header ({error}); {REBUILD}") from error
+        if found_shape != shape or fortran_order or found_dtype != np.dtype(dtype):
+            raise DamagedIndex(f"{path}: {found_dtype} {found_shape}, expected {np.dtype(dtype)} {shape}; {REBUILD}")
+        start = file.tell()
+        if size - start != np.dtype(dtype).itemsize * int(np.prod(shape, dtype=object)):
+            raise DamagedIndex(f"{path}: {size - start} bytes do not hold {shape} {np.dtype(dtype)}; {REBUILD}")
+        # A plain array over the map: np.memmap's own indexing costs microseconds in every query.
+        return np.asarray(np.memmap(file, dtype=dtype, mode="r", offset=start, shape=shape))
+
+
+def write_segment(folder: Path, number: int, parts: Sequence[tuple[Segment, NDArray[np.bool_]]]) -> SegmentRecord:
+    """Write the kept rows of the parts, in order, as one segment; it is live once a commit lists it.
+
+    parts: segments with ascending content ids, each with (n,) bool, True where a row is kept; at least one is
+    Memory: one table's signatures and rows, and a block of embeddings.
+    """
+    segments = folder / SEGMENTS
+    temporary = segments / f"{number}.tmp"
+    temporary.mkdir(parents=True)
+    kept = [np.flatnonzero(keep) for _, keep in parts]
+    n = sum(len(rows) for rows in kept)
+    dim = parts[0][0].embeddings.shape[1]
+    tables = len(parts[0][0].tables.rows)
+
+    with _new_array(temporary / FILES[0], (n, dim), "<f2") as file:
+        for (part, _), rows in zip(parts, kept, strict=True):
+            for start in range(0, len(rows), _BLOCK_ROWS):
+                file.write(part.embeddings[rows[start : start + _BLOCK_ROWS]].tobytes())
+    contents = np.concatenate([part.contents[rows] for (part, _), rows in zip(parts, kept, strict=True)])
+    with _new_array(temporary / FILES[1], (n,), "<i8") as file:
+        file.write(contents.tobytes())
+    with (
+        _new_array(temporary / FILES[2], (tables, n), "<u4") as signature_file,
+        _new_array(temporary / FILES[3], (tables, n), "<u4") as row_file,
+    ):
+        for table in range(tables):
+            table_signatures, table_rows = _merge_table(parts, table)
+            signature_file.write(table_signatures.tobytes())
+            row_file.write(table_rows.tobytes())
+
+    sync_directory(temporary)
+    temporary.rename(segments / str(number))
+    sync_directory(segments)
+    sizes = tuple((segments / str(number) / name).stat().st_size for name in FILES)
+    return SegmentRecord(number, n, int(contents[0]), int(contents[-1]), (sizes[0], sizes[1], sizes[2], sizes[3]))
+
+
+def _merge_table(
+    parts: Sequence[tuple[Segment, NDArray[np.bool_]]], table: int
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    keys, offset = [], 0
+    for part, keep in parts:
+        new_row = np.cumsum(keep, dtype=np.uint64) - np.uint64(1) + np.uint64(offset)
+        old_row = part.tables.rows[table]
+        live = keep[old_row]
+        keys.append(part.tables.signatures[table][live].astype(np.uint64) << np.uint64(32) | new_row[old_row[live]])
+        offset += int(np.count_nonzero(keep))
+    # Signature and row in one key: plain integers sort several times faster than an argsort.
+    merged = np.concatenate(keys)
+    merged.sort()
+    return (merged >> np.uint64(32)).astype("<u4"), (merged & np.uint64(0xFFFFFFFF)).astype("<u4")
+
+
+@contextmanager
+def _new_array(path: Path, shape: tuple[int, ...], dtype: str) -> Iterator[BinaryIO]:
+    with path.open("xb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_unlisted(folder: Path, listed: set[int]) -> None:
+    """Delete segment folders that the last commit does not list; the caller holds the lock."""
+    keep = {str(number) for number in listed}
+    with suppress(FileNotFoundError):
+        for path in (folder / SEGMENTS).iterdir():
+            # Only names that a writer gives: the folder may be someone's own.
+            if path.name not in keep and path.name.removesuffix(".tmp").isdigit():
+                # What cannot be deleted now does no harm, and the next writer tries again.
+                shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def write_lock(folder: Path, wait: Callable[[str], None] | None) -> Iterator[None]:
+    """Hold the folder's writer lock.
+
+    wait: called once with a line to show before waiting for another writer; None: raise IndexLocked instead
+    """
+    from filelock import FileLock, Timeout
+
+    holder = folder / "writer.txt"
+    lock = FileLock(folder / "writer.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        message = f"{folder}: {_holder(holder)} is writing to this index"
+        if wait is None:
+            raise IndexLocked(f"{message}; try again when it has ended") from error
+        wait(f"{message}; waiting for it to end")
+        lock.acquire(poll_interval=0.1)
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be locked ({error.strerror}); check its permissions") from error
+    try:
+        with suppress(OSError):  # only a courtesy, and a full disk may still hold the index
+            holder.write_text(f"{os.getpid()} {os.uname().nodename}\n", encoding="utf-8")
+        yield
+    finally:
+        with suppress(OSError):
+            holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            pid, host = file.read(512).split()
+    except (OSError, ValueError):  # it has just taken the lock, or is about to give it back
+        return "another process"
+    return f"process {pid} on {host}"

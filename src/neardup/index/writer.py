@@ -1,0 +1,391 @@
+"""Adding to an index: one writer at a time, all or nothing at every commit."""
+
+import errno
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import fields
+from functools import wraps
+from pathlib import Path
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neardup.errors import BadInput, DamagedIndex, IndexNotWritten, ModelMismatch
+from neardup.index import catalog, store
+from neardup.index.catalog import Hashing, Model, decode_name
+from neardup.index.store import CATALOG, REBUILD, Segment, SegmentRecord
+from neardup.lsh import HashTables, draw_hyperplanes, signatures
+
+# Kept for the life of an index. 24 bits serve up to 2**24 rows at about a row a bucket; eight tables with a few dozen
+# probes reach 99 % recall at cosine 0.9, and cost an eighth of what the embeddings take.
+HASHING = Hashing(tables=8, bits=24, seed=0)
+
+_MOST_PENDING_ROWS = 65_536
+_LONGEST_ERROR = 1000  # characters
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+class FileState(NamedTuple):
+    """What the index knows of a file: its content id, or why it could not be decoded."""
+
+    size_bytes: int
+    mtime_ns: int
+    content: int | None
+    label: str | None
+    error: str | None
+
+
+@contextmanager
+def open_writer(
+    folder: Path,
+    model: Model,
+    *,
+    rebuild: bool = False,
+    wait: Callable[[str], None] | None = None,
+    commit_interval_s: float = 10.0,
+) -> Iterator["IndexWriter"]:
+    """Lock the index, made if need be, and commit at the end, unless the block raises: see `Index.write`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / store.SEGMENTS).mkdir(exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot hold an index ({error.strerror}); choose another folder") from error
+    with store.write_lock(folder, wait):
+        try:
+            connection = catalog.open_to_write(folder, rebuild=rebuild)
+        except (sqlite3.Error, OSError) as error:
+            raise _not_written(folder, None, error) from error
+        with closing(connection):
+            writer = IndexWriter(folder, connection, model, rebuild=rebuild, commit_interval_s=commit_interval_s)
+            try:
+                yield writer
+                writer.commit()
+            finally:
+                writer.roll_back()
+
+
+def _not_written(folder: Path, images: int | None, error: Exception) -> Exception:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return DamagedIndex(f"{folder / CATALOG}: {error}; {REBUILD}")
+    full = code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    advice = "free some space" if full else "check the disk, its free space and permissions"
+    held = "is as its last commit left it" if images is None else f"holds the {images} images of its last commit"
+    return IndexNotWritten(f"{folder}: {error}; the index {held}: {advice}, then run again")
+
+
+def _encoded(name: str | None) -> bytes | None:
+    return None if name is None else os.fsencode(name)
+
+
+def _whole(method: Callable[Concatenate["IndexWriter", _P], _R], /) -> Callable[Concatenate["IndexWriter", _P], _R]:
+    """A step that fails or is interrupted half-way takes everything since the last commit with it."""
+
+    @wraps(method)
+    def step(self: "IndexWriter", *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        if self._failed:
+            raise IndexNotWritten(
+                f"{self._folder}: an earlier step failed or was interrupted; the index holds the "
+                f"{self._committed_images} images of its last commit: run again to go on"
+            )
+        try:
+            return method(self, *args, **kwargs)
+        except (BadInput, ModelMismatch):  # found before anything was changed
+            raise
+        except BaseException as error:
+            self._failed = True
+            self.roll_back()
+            if isinstance(error, (sqlite3.Error, OSError)):
+                raise _not_written(self._folder, self._committed_images, error) from error
+            raise
+
+    return cast("Callable[Concatenate[IndexWriter, _P], _R]", step)
+
+
+class IndexWriter:
+    """Changes to an index; nothing is visible to readers, or survives a crash, before `commit`.
+
+    warning: a line to show when the model is the recorded one but ran otherwise, else None
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        connection: sqlite3.Connection,
+        model: Model,
+        *,
+        rebuild: bool,
+        commit_interval_s: float,
+    ) -> None:
+        self._folder = folder
+        self._connection = connection
+        self._model = model
+        self._commit_interval_s = commit_interval_s
+        self._failed = False
+        self._lost_images = False
+        self._pending: list[NDArray[np.float16]] = []
+        self._pending_contents: list[int] = []
+        self._committed_images = 0
+        self.warning: str | None = None
+        with catalog.damage_named(folder / CATALOG):
+            self._committed_images = self.images
+            self._remove_unlisted()
+        self._start(rebuild)
+        self._last_commit = time.monotonic()
+
+    @_whole
+    def _start(self, rebuild: bool) -> None:
+        path = self._folder / CATALOG
+        # Always in a transaction: outside one, every `state` would take and release SQLite's own locks.
+        self._connection.execute("BEGIN IMMEDIATE")
+        if rebuild:
+            # Part of the first commit: until then readers and a crash find the old index. From then on the new one
+            # grows by commits like any other, so that an interrupted rebuild is resumed by an ordinary run, and needs
+            # no room for two. Waiting for the whole would lose hours of work to protect what can be computed again.
+            for table in ("images", "contents", "dead", "failures", "segments", "meta", "pixels"):
+                self._connection.execute(f"DELETE FROM {table}")
+        settings = catalog.read_settings(self._connection, path)
+        is_empty = self._connection.execute("SELECT 1 FROM contents LIMIT 1").fetchone() is None
+        if settings is None or (is_empty and settings[0] != self._model):
+            settings = self._model, HASHING
+            catalog.write_settings(self._connection, *settings)
+        recorded, self._hashing = settings
+        if (recorded.digest, recorded.dim) != (self._model.digest, self._model.dim):
+            raise ModelMismatch(
+                f"{self._folder}: holds embeddings of {recorded.name} ({recorded.digest[:12]}, dim {recorded.dim}), "
+                f"not of {self._model.name} ({self._model.digest[:12]}, dim {self._model.dim}); "
+                "use that model, or start over with 'neardup index --rebuild'"
+            )
+        changed = [
+            f"{field.name} {getattr(recorded, field.name)} is now {getattr(self._model, field.name)}"
+            for field in fields(Model)
+            if field.name in ("engine", "precision", "decoder")
+            and getattr(recorded, field.name) != getattr(self._model, field.name)
+        ]
+        if changed:
+            self.warning = f"{self._folder}: {', '.join(changed)}; similarities may differ in the third decimal"
+        self._hyperplanes = draw_hyperplanes(
+            tables=self._hashing.tables, bits=self._hashing.bits, dim=self._model.dim, seed=self._hashing.seed
+        )
+        top = self._connection.execute("SELECT max(id) FROM contents").fetchone()[0]
+        self._next_content = 1 if top is None else int(top) + 1
+
+    @property
+    def images(self) -> int:
+        """Paths in the index, this writer's changes included."""
+        return int(self._connection.execute("SELECT count(*) FROM images").fetchone()[0])
+
+    @_whole
+    def state(self, path: Path) -> FileState | None:
+        """What is recorded of a file; None when it is new, or failed under another decoder."""
+        key = os.fsencode(path)
+        row = self._connection.execute(
+            "SELECT size_bytes, mtime_ns, content, label, NULL FROM images WHERE path = ?1 UNION ALL "
+            "SELECT size_bytes, mtime_ns, NULL, NULL, error FROM failures WHERE path = ?1 AND decoder = ?2",
+            (key, self._model.decoder),
+        ).fetchone()
+        if row is None:
+            return None
+        size_bytes, mtime_ns, content, label, error = row
+        return FileState(size_bytes, mtime_ns, content, decode_name(label), decode_name(error))
+
+    @_whole
+    def content(self, digest: bytes) -> int | None:
+        """The id of a file content whose embedding is in the index, by its SHA-256, this writer's changes included.
+
+        Any thread may ask while another adds.
+        """
+        row = self._connection.execute("SELECT id FROM contents WHERE digest = ?", (digest,)).fetchone()
+        return None if row is None else int(row[0])
+
+    @_whole
+    def add(
+        self,
+        path: Path,
+        *,
+        size_bytes: int,
+        mtime_ns: int,
+        digest: bytes,
+        width: int,
+        height: int,
+        label: str | None = None,
+        embedding: NDArray[np.floating] | None = None,
+    ) -> None:
+        """Record an image, in place of what was recorded of this path.
+
+        digest:    SHA-256 of the file, 32 bytes
+        width, height: pixels, upright
+        embedding: (dim,) floating, of unit length; None when `content(digest)` is known
+        raises:    BadInput when these are not so, IndexNotWritten
+        """
+        if len(digest) != 32:
+            raise BadInput(f"{path}: a SHA-256 has 32 bytes, not {len(digest)}")
+        content = self.content(digest)
+        if content is None:
+            row = self._row(path, embedding)
+            content = self._next_content
+            self._connection.execute("INSERT INTO contents VALUES (?, ?, ?, ?)", (content, digest, width, height))
+            self._next_content += 1
+            self._pending.append(row)
+            self._pending_contents.append(content)
+        else:
+            self._connection.execute("DELETE FROM dead WHERE content = ?", (content,))
+        key = os.fsencode(path)
+        old = self._connection.execute("SELECT content FROM images WHERE path = ?", (key,)).fetchone()
+        self._lost_images |= old is not None and old != (content,)
+        self._connection.execute("DELETE FROM failures WHERE path = ?", (key,))
+        self._connection.execute(
+            "REPLACE INTO images VALUES (?, ?, ?, ?, ?)",
+            (key, size_bytes, mtime_ns, content, _encoded(label)),
+        )
+
+    def _row(self, path: Path, embedding: NDArray[np.floating] | None) -> NDArray[np.float16]:
+        if embedding is None:
+            raise BadInput(f"{path}: new content needs an embedding")
+        if embedding.shape != (self._model.dim,):
+            raise BadInput(f"{path}: embedding of shape {embedding.shape}, expected ({self._model.dim},)")
+        length = float(np.linalg.norm(np.asarray(embedding, np.float32)))
+        if not abs(length - 1) < 0.01:  # also false for NaN
+            raise BadInput(f"{path}: embedding of length {length:.3f}, expected 1")
+        return embedding.astype("<f2")
+
+    @_whole
+    def relabel(self, path: Path, label: str | None) -> None:
+        """Give a recorded image another label."""
+        self._connection.execute(
+            "UPDATE images SET label = ? WHERE path = ?",
+            (_encoded(label), os.fsencode(path)),
+        )
+
+    @_whole
+    def fail(self, path: Path, *, size_bytes: int, mtime_ns: int, error: str) -> None:
+        """Record that a file cannot be decoded, in place of what was recorded of this path."""
+        key = os.fsencode(path)
+        self._lost_images |= self._connection.execute("DELETE FROM images WHERE path = ?", (key,)).rowcount > 0
+        self._connection.execute(
+            "REPLACE INTO failures VALUES (?, ?, ?, ?, ?)",
+            (key, size_bytes, mtime_ns, self._model.decoder, _encoded(error[:_LONGEST_ERROR])),
+        )
+
+    @_whole
+    def remove_vanished(self, roots: Iterable[Path], seen: Iterable[Path]) -> int:
+        """Forget files recorded at or below the roots that were not seen; returns how many of them were images."""
+        run = self._connection.execute
+        run("CREATE TEMP TABLE IF NOT EXISTS seen (path BLOB PRIMARY KEY) WITHOUT ROWID")
+        run("DELETE FROM temp.seen")
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO temp.seen VALUES (?)", ((os.fsencode(path),) for path in seen)
+        )
+        removed = 0
+        for root in roots:
+            key = os.fsencode(root)
+            # What lies below '/a/b' sorts from '/a/b/' up to '/a/b0', the character after '/'.
+            below = key.rstrip(b"/")
+            for table in ("images", "failures"):
+                count = run(
+                    f"DELETE FROM {table} WHERE (path = ? OR (path >= ? AND path < ?))"
+                    " AND path NOT IN (SELECT path FROM temp.seen)",
+                    (key, below + b"/", below + b"0"),
+                ).rowcount
+                removed += count if table == "images" else 0
+        run("DELETE FROM temp.seen")
+        self._lost_images |= removed > 0
+        return removed
+
+    def commit_if_due(self) -> bool:
+        """Commit when the last one is `commit_interval_s` ago, or enough is waiting in memory."""
+        due = time.monotonic() - self._last_commit >= self._commit_interval_s
+        if not due and len(self._pending) < _MOST_PENDING_ROWS:
+            return False
+        self.commit()
+        return True
+
+    @_whole
+    def commit(self) -> None:
+        """Make every change so far visible and durable, or raise and leave the last commit."""
+        if self._lost_images:
+            self._connection.execute(
+                "INSERT OR IGNORE INTO dead SELECT id FROM contents"
+                " WHERE NOT EXISTS (SELECT 1 FROM images WHERE images.content = contents.id)"
+            )
+        self._write_segments()
+        images = self.images
+        self._connection.execute("COMMIT")
+        self._committed_images = images
+        self._lost_images = False
+        self._pending.clear()
+        self._pending_contents.clear()
+        self._remove_unlisted()
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._last_commit = time.monotonic()
+
+    def _write_segments(self) -> None:
+        """What is pending becomes a segment, together with older ones no larger, so that sizes at least double from
+        one segment to the one before: their number stays logarithmic, and each row is copied as many times at most.
+        """
+        records = catalog.read_segments(self._connection, self._folder / CATALOG)
+        merged: list[SegmentRecord] = []
+        total = len(self._pending)
+        while total and records and records[-1].rows <= total:
+            merged.insert(0, records.pop())
+            total += merged[0].rows
+        if total:
+            self._rewrite(merged, self._pending_part())
+        for record in records:
+            dead = self._connection.execute(
+                "SELECT count(*) FROM dead WHERE content BETWEEN ? AND ?", (record.first, record.last)
+            ).fetchone()[0]
+            if dead > record.rows // 2:
+                self._rewrite([record], [])
+
+    def _pending_part(self) -> list[Segment]:
+        embeddings = np.stack(self._pending)
+        hashes = signatures(embeddings, self._hyperplanes)
+        tables = HashTables.build(hashes, bits=self._hashing.bits)
+        return [Segment(embeddings, np.array(self._pending_contents, np.int64), tables)]
+
+    def _rewrite(self, old: list[SegmentRecord], pending: list[Segment]) -> None:
+        """Replace segments, and what is pending, by one segment of their rows that are not dead."""
+        run = self._connection.execute
+        dead = catalog.read_dead(self._connection)
+        segments = pending
+        if old:
+            try:
+                segments = [
+                    store.open_segment(self._folder, record, dim=self._model.dim, tables=self._hashing.tables)
+                    for record in old
+                ] + pending
+            except FileNotFoundError as error:
+                raise DamagedIndex(f"{error.filename}: missing; {REBUILD}") from error
+        parts = [(segment, ~np.isin(segment.contents, dead)) for segment in segments]
+        for record in old:
+            run("DELETE FROM segments WHERE number = ?", (record.number,))
+        span = int(segments[0].contents[0]), int(segments[-1].contents[-1])
+        run("DELETE FROM contents WHERE id IN (SELECT content FROM dead WHERE content BETWEEN ? AND ?)", span)
+        run("DELETE FROM dead WHERE content BETWEEN ? AND ?", span)
+        if any(keep.any() for _, keep in parts):
+            last = run("SELECT seq FROM sqlite_sequence WHERE name = 'segments'").fetchone()
+            record = store.write_segment(self._folder, 1 + (last[0] if last else 0), parts)
+            run(
+                "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (record.number, record.rows, record.first, record.last, *record.sizes),
+            )
+
+    def roll_back(self) -> None:
+        """Forget everything since the last commit, and the files that it wrote."""
+        self._pending.clear()
+        self._pending_contents.clear()
+        with suppress(sqlite3.Error):  # closing the connection rolls back too; what matters is the error before
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            self._remove_unlisted()
+
+    def _remove_unlisted(self) -> None:
+        listed = {number for (number,) in self._connection.execute("SELECT number FROM segments")}
+        store.remove_unlisted(self._folder, listed)

@@ -1,0 +1,107 @@
+"""Which image of a group stays: an order of all images, the one to keep first."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neardup.errors import BadInput
+
+Order = Literal["best", "largest", "oldest", "newest", "path-order"]
+ORDERS: tuple[Order, ...] = get_args(Order)
+
+# What a camera wrote, then formats that lose nothing, then those that do; a GIF has 256 colours.
+RAW_EXTENSIONS = frozenset(
+    b"3fr ari arw bay cr2 cr3 crw dcr dng erf fff gpr iiq k25 kdc mdc mef mos mrw nef nrw orf pef ptx raf raw rw2 rwl"
+    b" sr2 srf srw x3f".split()
+)
+_LOSSLESS = frozenset(b"png apng tif tiff bmp dib ppm pgm pbm pnm qoi tga psd fits fit".split())
+_PALETTE = frozenset(b"gif ico cur xbm xpm".split())
+# How many bytes of JPEG about as good a picture takes for one of theirs; in halves, to stay with whole numbers.
+_EFFICIENCY = dict.fromkeys(b"heic heif hif heics heifs avif avifs".split(), 4) | {b"webp": 3}
+
+
+@dataclass(frozen=True)
+class KeepPolicy:
+    """Which image of a group is kept.
+
+    order: best        most pixels; then RAW, then formats that lose nothing, then lossy ones, then GIF; then the least
+                       compressed: most bytes, where a byte of HEIC or AVIF counts as two of JPEG and one of WebP as
+                       1.5, so that neither a smaller copy in an efficient format nor a larger one made from it wins by
+                       size alone; then the older file, the shorter path, the path
+           largest     most bytes
+           oldest      the earliest modification time; newest: the latest
+           path-order  the first path, by its bytes
+           What a policy leaves open is decided as in best.
+    under: protected folders: images below come first, and nothing below is ever touched
+    """
+
+    order: Order = "best"
+    under: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.order not in ORDERS:
+            raise BadInput(f"keep {self.order!r}: one of {', '.join(ORDERS)}")
+
+    def is_protected(self, path: Path) -> bool:
+        """Whether a file lies below a protected folder, by its name or by where its folder really is."""
+        if not self.under:
+            return False
+        places = {os.fsencode(path), os.fsencode(Path(os.path.realpath(path.parent)) / path.name)}
+        return any(place.startswith(prefix) for place in places for prefix in prefixes(self.under))
+
+
+def prefixes(folders: Sequence[Path]) -> list[bytes]:
+    """With what the paths of files below these folders begin, links in the folders' own names followed or not."""
+    names = {place for folder in folders for place in (os.path.abspath(folder), os.path.realpath(folder))}
+    return sorted(os.fsencode(name).rstrip(b"/") + b"/" for name in names)
+
+
+def keep_order(
+    policy: KeepPolicy,
+    *,
+    paths: Sequence[bytes],
+    widths: NDArray[np.integer],
+    heights: NDArray[np.integer],
+    sizes: NDArray[np.int64],
+    times: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Images by falling worth: (n,) int64 positions; no two are equal, since paths differ.
+
+    sizes: bytes; times: nanoseconds since 1970; widths and heights: pixels, (n,) each
+    """
+    n = len(paths)
+    by_path = np.empty(n, np.int64)
+    by_path[sorted(range(n), key=paths.__getitem__)] = np.arange(n)
+    endings = [extension(path) for path in paths]
+    ranks = np.fromiter((_format_rank(ending) for ending in endings), np.int8, n)
+    worth = sizes * np.fromiter((_EFFICIENCY.get(ending, 2) for ending in endings), np.int64, n)
+    lengths = np.fromiter(map(len, paths), np.int64, n)
+    pixels = widths.astype(np.int64) * heights
+    first: dict[Order, tuple[NDArray[np.int64], ...]] = {
+        "best": (),
+        "largest": (-sizes,),
+        "oldest": (times,),
+        "newest": (-times,),
+        "path-order": (by_path,),
+    }
+    protected = np.zeros(n, bool)
+    if policy.under:
+        below = tuple(prefixes(policy.under))
+        protected = np.fromiter((path.startswith(below) for path in paths), bool, n)
+    keys = (~protected, *first[policy.order], -pixels, -ranks, -worth, times, lengths, by_path)
+    return np.lexsort(keys[::-1])
+
+
+def extension(path: bytes) -> bytes:
+    """Lower case, without the dot."""
+    name = path.rpartition(b"/")[2]
+    return name.rpartition(b".")[2].lower() if b"." in name[1:] else b""
+
+
+def _format_rank(ending: bytes) -> int:
+    return 3 if ending in RAW_EXTENSIONS else 2 if ending in _LOSSLESS else 0 if ending in _PALETTE else 1

@@ -1,0 +1,135 @@
+"""Plans, what became of them, and what was taken back."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from neardup.actions import Outcome, Plan, Report, Step
+from neardup.output import note, show_bytes, show_count, show_path, write_csv, write_json, write_line
+
+STEP_FIELDS = (
+    "path", "keeper", "similarity", "relation", "size_bytes", "status", "reason", "target", "lost", "notes",
+)  # fmt: skip
+UNDO_FIELDS = ("path", "status", "reason")
+_DONE = {
+    "trash": "put in the trash",
+    "move": "moved",
+    "hardlink": "replaced by hard links",
+    "symlink": "replaced by symbolic links",
+    "reflink": "replaced by reflinks",
+    "delete": "deleted",
+}
+
+
+@contextmanager
+def progress(what: str, total: int | None) -> Iterator[Callable[[], None] | None]:
+    """A progress bar on stderr, on a terminal only: what to call after each file."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
+def write_plan(plan: Plan, format: str, *, min_similarity: float | None) -> None:
+    """A plan of which nothing was done."""
+    if format != "text":
+        _write_steps(plan, None, format, min_similarity)
+        return
+    keeper: Path | None = None
+    for step in plan.steps:
+        if step.keeper != keeper:
+            keeper = step.keeper
+            write_line(f"keep      {show_path(keeper)}")
+        write_line(f"  {plan.action:<8}{show_path(step.path)}  {_facts(step)}")
+    for kept in plan.kept:
+        write_line(f"leave     {show_path(kept.path)}: {kept.reason}")
+    lossy = sum(bool(step.lost) for step in plan.steps)
+    write_line(
+        f"{show_count(len(plan.steps), 'file')}, {show_bytes(plan.size_bytes)}"
+        + (f"; {lossy:,} with something that the keeper has not" if lossy else "")
+        + (f"; {len(plan.kept):,} left as they are" if plan.kept else "")
+        + "."
+    )
+
+
+def _facts(step: Step) -> str:
+    parts = [step.relation if step.relation == "exact" else f"near {step.similarity:.3f}", show_bytes(step.size_bytes)]
+    if step.lost:
+        parts.append("loses " + ", ".join(step.lost))
+    return "; ".join([*parts, *step.notes])
+
+
+def write_applied(plan: Plan, report: Report, format: str, *, min_similarity: float | None) -> None:
+    """What became of an applied plan."""
+    if format != "text":
+        _write_steps(plan, report, format, min_similarity)
+        return
+    for outcome in report.outcomes:
+        if outcome.status != "done":
+            note(f"{outcome.status}: {show_path(outcome.path)} {outcome.reason}")
+    failed = f", {report.count('failed'):,} failed" if report.count("failed") else ""
+    skipped = f", {report.count('skipped'):,} skipped" if report.count("skipped") else ""
+    write_line(f"{show_count(report.count('done'), 'file')} {_DONE[report.action]}{skipped}{failed}.")
+    if report.count("done") and report.action != "delete":
+        write_line("'neardup undo' takes this back.")
+
+
+def _write_steps(plan: Plan, report: Report | None, format: str, min_similarity: float | None) -> None:
+    outcomes = report.outcomes if report else [None] * len(plan.steps)
+    steps = [_step(step, outcome) for step, outcome in zip(plan.steps, outcomes, strict=True)]
+    if format == "csv":
+        write_csv(STEP_FIELDS, (step | {key: "; ".join(step[key]) for key in ("lost", "notes")} for step in steps))
+        return
+    write_json(
+        {
+            "action": plan.action,
+            "applied": report is not None,
+            "min_similarity": min_similarity,
+            "files": len(steps),
+            "size_bytes": plan.size_bytes,
+            "journal": str(report.journal) if report and report.journal else None,
+            "steps": steps,
+            "kept": [{"path": str(k.path), "keeper": str(k.keeper), "reason": k.reason} for k in plan.kept],
+        }
+    )
+
+
+def _step(step: Step, outcome: Outcome | None) -> dict[str, Any]:
+    return {
+        "path": str(step.path),
+        "keeper": str(step.keeper),
+        "similarity": step.similarity,
+        "relation": step.relation,
+        "size_bytes": step.size_bytes,
+        "status": outcome.status if outcome else "planned",
+        "reason": outcome.reason if outcome else None,
+        "target": str(outcome.target) if outcome and outcome.target else None,
+        "lost": list(step.lost),
+        "notes": list(step.notes),
+    }
+
+
+def write_undone(report: Report, format: str) -> None:
+    """What came back."""
+    files: list[Mapping[str, Any]] = [
+        {"path": str(o.path), "status": "restored" if o.status == "done" else "failed", "reason": o.reason}
+        for o in report.outcomes
+    ]
+    if format == "csv":
+        write_csv(UNDO_FIELDS, files)
+    elif format == "json":
+        fields = {"action": report.action, "journal": str(report.journal), "restored": report.count("done")}
+        write_json(fields | {"failed": report.count("failed"), "files": files})
+    else:
+        for outcome in report.outcomes:
+            if outcome.status != "done":
+                note(f"failed: {show_path(outcome.path)} {outcome.reason}")
+        failed = f", {report.count('failed'):,} not" if report.count("failed") else ""
+        write_line(f"{show_count(report.count('done'), 'file')} restored{failed} ({report.action}).")

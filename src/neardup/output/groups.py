@@ -1,0 +1,156 @@
+"""Groups of duplicates as text, JSON Lines, CSV or Parquet, on stdout or in a file."""
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+from neardup.errors import BadInput, MissingPackage
+from neardup.groups import DuplicateGroup, Member
+from neardup.output import printable, show_bytes, show_count, show_path
+
+FIELDS = ("group", "keeper", "path", "similarity", "relation", "width", "height", "size_bytes")
+ENDINGS = (".json", ".csv", ".parquet", ".html")
+_ROWS_AT_A_TIME = 65_536
+
+
+@dataclass
+class Totals:
+    """What went by."""
+
+    groups: int = 0
+    images: int = 0
+    duplicate_bytes: int = 0  # of all members but the keepers
+
+    def count(self, groups: Iterable[DuplicateGroup]) -> Iterator[DuplicateGroup]:
+        for group in groups:
+            self.groups += 1
+            self.images += len(group.members)
+            self.duplicate_bytes += sum(member.size_bytes for member in group.members[1:])
+            yield group
+
+    def __str__(self) -> str:
+        duplicates = self.images - self.groups
+        return (
+            f"{show_count(self.groups, 'group')} of {show_count(self.images, 'image')}:"
+            f" {show_count(duplicates, 'duplicate')}, {show_bytes(self.duplicate_bytes)}."
+        )
+
+
+def write_groups(groups: Iterable[DuplicateGroup], format: str) -> None:
+    """To stdout, as they come: text ends with the totals."""
+    totals = Totals()
+    counted = totals.count(groups)
+    if format == "json":
+        _write_json(counted, sys.stdout)
+    elif format == "csv":
+        _write_csv(counted, sys.stdout)
+    else:
+        for number, group in enumerate(counted, 1):
+            sys.stdout.write(f"Group {number}\n" + "".join(_line(member) + "\n" for member in group.members))
+        sys.stdout.write(f"{totals}\n")
+
+
+def write_group_file(groups: Iterable[DuplicateGroup], path: Path) -> Totals:
+    """By the ending: .json (JSON Lines), .csv or .parquet. The file is whole, or as it was before.
+
+    raises: BadInput, MissingPackage (Parquet needs pyarrow)
+    """
+    totals = Totals()
+    counted = totals.count(groups)
+    with _whole_file(path) as temporary:
+        if path.suffix.lower() == ".parquet":
+            _write_parquet(counted, temporary)
+        else:
+            with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+                (_write_json if path.suffix.lower() == ".json" else _write_csv)(counted, file)
+    return totals
+
+
+def check_ending(path: Path) -> None:
+    if path.suffix.lower() not in ENDINGS:
+        raise BadInput(f"{path}: the name ends in none of {', '.join(ENDINGS)}; the ending says what to write")
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[Path]:
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}; choose another file") from error
+
+
+def _line(member: Member) -> str:
+    size = f"{member.width} x {member.height}"
+    return (
+        f"  {member.similarity:6.3f}  {member.relation:<5}  {size:>13}  {show_bytes(member.size_bytes):>9}"
+        f"  {printable(show_path(member.path))}"
+    )
+
+
+def group_fields(number: int, group: DuplicateGroup) -> dict[str, Any]:
+    """A group as it is in JSON."""
+    return {
+        "group": number,
+        "keeper": str(group.keeper.path),
+        "images": [_member_fields(member) for member in group.members],
+    }
+
+
+def _member_fields(member: Member) -> dict[str, Any]:
+    return {
+        "path": str(member.path),
+        "similarity": member.similarity,
+        "relation": member.relation,
+        "width": member.width,
+        "height": member.height,
+        "size_bytes": member.size_bytes,
+    }
+
+
+def _rows(groups: Iterable[DuplicateGroup]) -> Iterator[dict[str, Any]]:
+    """A row for each image, in the order of FIELDS; names that are not Unicode with their bytes escaped."""
+    for number, group in enumerate(groups, 1):
+        for member in group.members:
+            row = {"group": number, "keeper": str(group.keeper.path), **_member_fields(member)}
+            yield {key: _unicode(value) if isinstance(value, str) else value for key, value in row.items()}
+
+
+def _unicode(text: str) -> str:
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
+
+
+def _write_json(groups: Iterable[DuplicateGroup], file: TextIO) -> None:
+    for number, group in enumerate(groups, 1):
+        file.write(json.dumps(group_fields(number, group)) + "\n")
+
+
+def _write_csv(groups: Iterable[DuplicateGroup], file: TextIO) -> None:
+    writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_rows(groups))
+
+
+def _write_parquet(groups: Iterable[DuplicateGroup], path: Path) -> None:
+    try:
+        import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
+        import pyarrow.parquet as pq  # type: ignore[import-untyped, unused-ignore]
+    except ImportError as error:
+        raise MissingPackage("Parquet needs pyarrow: pip install 'neardup[parquet]'") from error
+    types = (pa.int64(), pa.string(), pa.string(), pa.float64(), pa.string(), pa.int32(), pa.int32(), pa.int64())
+    schema = pa.schema(list(zip(FIELDS, types, strict=True)))
+    rows = _rows(groups)
+    with pq.ParquetWriter(path, schema) as writer:
+        while block := list(islice(rows, _ROWS_AT_A_TIME)):
+            writer.write_table(pa.Table.from_pylist(block, schema=schema))

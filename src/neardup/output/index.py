@@ -1,0 +1,103 @@
+"""What a run of `index` did, and its progress."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from neardup.output import note, show_count, show_path, write_csv, write_json, write_line
+from neardup.pipeline import IndexReport
+
+FAILURES_SHOWN = 20
+SECONDS_BETWEEN_UPDATES = 0.1
+
+
+class Progress:
+    """A progress bar on stderr, on a terminal only; the total is counted meanwhile."""
+
+    def __init__(self, count: Callable[[], int | None]) -> None:
+        self._count = count
+        self._bar: Any = None
+        self._task: Any = None
+        self._drawn = 0.0
+
+    def __enter__(self) -> "Progress":
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                SpinnerColumn,
+                TextColumn,
+                TimeRemainingColumn,
+            )
+
+            self._bar = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task("Indexing", total=None, rate="")
+            self._bar.start()
+            threading.Thread(target=self._find_total, daemon=True).start()
+        return self
+
+    def _find_total(self) -> None:
+        try:
+            self._bar.update(self._task, total=self._count())
+        except Exception:  # the run itself meets the same trouble, and reports it
+            return
+
+    def update(self, report: IndexReport) -> None:
+        now = time.monotonic()
+        if self._bar is not None and now - self._drawn >= SECONDS_BETWEEN_UPDATES:
+            self._drawn = now
+            done = report.indexed + report.unchanged + len(report.failed)
+            speed = self._bar.tasks[0].speed
+            self._bar.update(self._task, completed=done, rate=f"{speed:.0f} images/s" if speed else "")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def write_report(report: IndexReport, format: str, index: Path) -> None:
+    fields = {
+        "indexed": report.indexed,
+        "unchanged": report.unchanged,
+        "removed": report.removed,
+        "failed": [{"path": str(failure.path), "error": failure.error} for failure in report.failed],
+        "images": report.images,
+        "seconds": round(report.seconds, 3),
+        "images_per_second": round(report.images_per_second, 1),
+    }
+    if format == "json":
+        write_json(fields)
+        return
+    for failure in report.failed[:FAILURES_SHOWN]:
+        note(f"  {show_path(failure.path)}: {failure.error}")
+    if len(report.failed) > FAILURES_SHOWN:
+        note(f"  ... and {len(report.failed) - FAILURES_SHOWN} more; --format json lists them all")
+    if format == "csv":
+        write_csv(list(fields), [fields | {"failed": len(report.failed)}])
+        return
+    failed = f", {len(report.failed):,} could not be read" if report.failed else ""
+    removed = f", {report.removed:,} removed" if report.removed else ""
+    copies = report.indexed - report.embedded
+    same = f" ({show_count(copies, 'copy')} of known files)".replace("copys", "copies") if copies else ""
+    write_line(
+        f"Indexed {show_count(report.indexed, 'image')}{same}, {report.unchanged:,} unchanged{removed}{failed}"
+        f" in {report.seconds:.1f} s ({report.images_per_second:.0f} images/s)."
+    )
+    write_line(f"{show_path(index)} holds {show_count(report.images, 'image')}.")

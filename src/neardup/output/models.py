@@ -1,0 +1,108 @@
+"""Models as text, JSON or CSV, and the progress of a download."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any
+
+from neardup.embedding.catalogue import Check, Found
+from neardup.embedding.model import DEFAULT, Model, SavedModel
+from neardup.output import show_bytes, write_csv, write_json, write_line
+
+_FIELDS = ("name", "kind", "dim", "input_size", "size_bytes", "digest", "folder", "default", "error")
+
+
+def _fields(found: Found) -> dict[str, Any]:
+    model = found.model
+    files = [path for path in found.folder.rglob("*") if path.is_file()]
+    return {
+        "name": found.name,
+        "kind": None if model is None else "savedmodel" if isinstance(model.network, SavedModel) else "bit",
+        "dim": model and model.dim,
+        "input_size": model and model.input_size,
+        "size_bytes": sum(path.stat().st_size for path in files),
+        "digest": model and model.digest,
+        "folder": str(found.folder),
+        "default": found.name == DEFAULT,
+        "error": found.error,
+    }
+
+
+def write_models(found: Sequence[Found], downloadable: Mapping[str, str], format: str) -> None:
+    rows = [_fields(each) for each in found]
+    here = {each.name for each in found}
+    missing = {name: url for name, url in downloadable.items() if name not in here}
+    if format == "json":
+        write_json({"models": rows, "downloadable": [{"name": n, "url": u} for n, u in missing.items()]})
+    elif format == "csv":
+        write_csv(_FIELDS, rows)
+    else:
+        for row in rows:
+            write_line(_line(row))
+        for name, url in missing.items():
+            write_line(f"{name}: not here; 'neardup models download {name}' fetches it from {url}")
+
+
+def write_model(model: Model, format: str) -> None:
+    row = _fields(Found(model.name, model.folder, model))
+    if format == "json":
+        write_json(row)
+    elif format == "csv":
+        write_csv(_FIELDS, [row])
+    else:
+        write_line(_line(row))
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    if row["error"]:
+        return f"{row['name']}: unusable: {row['error']}"
+    runs = "TensorFlow alone runs it" if row["kind"] == "savedmodel" else "BiT-ResNet"
+    default = ", the default" if row["default"] else ""
+    return (
+        f"{row['name']}{default}: {row['dim']} numbers from {row['input_size']}×{row['input_size']}, {runs},"
+        f" {show_bytes(row['size_bytes'])} in {row['folder']}"
+    )
+
+
+def write_checks(checks: Sequence[Check], format: str) -> None:
+    rows = [{**asdict(check), "valid": check.error is None} for check in checks]
+    if format == "json":
+        write_json({"models": rows})
+    elif format == "csv":
+        write_csv(("name", "valid", "engine", "error"), rows)
+    else:
+        for check in checks:
+            write_line(f"{check.name}: {check.error or f'whole, and runs on {check.engine}'}")
+
+
+class DownloadProgress:
+    """A progress bar on stderr, on a terminal only."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> "DownloadProgress":
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+            self._bar = Progress(
+                "{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
+                console=Console(stderr=True), transient=True,
+            )  # fmt: skip
+            self._task = self._bar.add_task(f"Downloading {self._name}", total=None)
+            self._bar.start()
+        return self
+
+    def update(self, done: int, total: int) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=total)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()

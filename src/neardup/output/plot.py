@@ -1,0 +1,124 @@
+"""Query images and their matches side by side, as a picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neardup.errors import BadInput, UnreadableImage
+from neardup.output import printable
+from neardup.output.matches import Answer
+from neardup.pipeline import ImageFile, Source
+
+CELL_INCHES = 2.3
+CAPTION_INCHES = 0.62
+WIDEST = 6  # cells in a row
+MOST_MATCHES = 35  # six rows; twenty queries of so many stay below the 65,536 pixels that can be drawn
+PREVIEW = 320  # pixels
+NEAR, FAR, QUERY, INK = "#1a7f4b", "#9a9a9a", "#2457c5", "#222222"
+
+
+def check_plot(path: Path) -> None:
+    """Raise BadInput, before any work, for a file that `plot_answers` would not write."""
+    if path.suffix.lower() != ".png":
+        raise BadInput(f"{path}: a picture is written as PNG; give a name that ends in .png")
+    if not path.absolute().parent.is_dir():
+        raise BadInput(f"{path}: no such folder; make it, or choose another file")
+
+
+def plot_answers(
+    queries: Sequence[tuple[Answer, NDArray[np.uint8] | None]], path: Path, *, threshold: float | None
+) -> None:
+    """Write a picture: for each query a row (or more) that begins with the query, then its matches, best first.
+
+    queries:   answers, each with its query's `preview`; of each, the first MOST_MATCHES matches are drawn
+    threshold: matches at or above it are framed in green, others in grey; None, where nobody has set one, frames all
+               in grey
+    Raises BadInput where the file cannot be written.
+    """
+    import warnings
+
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    drawn = [answer.matches[:MOST_MATCHES] for answer, _ in queries]
+    longest = max(len(matches) + 1 for matches in drawn)
+    columns = max(2, min(longest, WIDEST))
+    rows = [-(-(len(matches) + 1) // columns) for matches in drawn]
+    figure = Figure(figsize=(columns * CELL_INCHES, sum(rows) * (CELL_INCHES + CAPTION_INCHES)), facecolor="white")
+    grid = figure.add_gridspec(
+        sum(rows), columns, left=0.02, right=0.98, top=0.99, bottom=CAPTION_INCHES / figure.get_figheight(),
+        wspace=0.08, hspace=CAPTION_INCHES / CELL_INCHES,
+    )  # fmt: skip
+    top = 0
+    for (answer, pixels), matches, height in zip(queries, drawn, rows, strict=True):
+        cells = [(top + number // columns, number % columns) for number in range(len(matches) + 1)]
+        axes = [figure.add_subplot(grid[cell]) for cell in cells]
+        name = answer.query.rstrip("/").rpartition("/")[2] or answer.query
+        _draw(axes[0], pixels, f"query: {name}", "", QUERY)
+        for axis, match in zip(axes[1:], matches, strict=True):
+            label = f"  {match.label}" if match.label is not None else ""
+            near = threshold is not None and match.similarity >= threshold
+            caption = f"{match.similarity:.3f}{label}"
+            _draw(axis, preview(ImageFile(match.path)), match.path.name, caption, NEAR if near else FAR)
+        top += height
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a letter that the font lacks is drawn as a box
+            figure.savefig(path, dpi=110, format="png")
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be written ({error.strerror}); choose another file") from error
+
+
+def preview(source: Source) -> NDArray[np.uint8] | None:
+    """A small picture of an image, None where it cannot be read any more."""
+    from neardup.images import load_image
+
+    try:
+        return load_image(source.read(), size=PREVIEW)
+    except UnreadableImage:
+        return None
+
+
+def _draw(axis: object, pixels: NDArray[np.uint8] | None, name: str, caption: str, colour: str) -> None:
+    """One cell: the picture as large as it fits, framed, with two lines of text under it."""
+    from matplotlib.axes import Axes
+
+    assert isinstance(axis, Axes)
+    axis.set_xlim(0, 1)
+    axis.set_ylim(0, 1)
+    axis.set_aspect("equal")
+    axis.axis("off")
+    if pixels is None:
+        axis.text(0.5, 0.5, "missing", ha="center", va="center", color=FAR)
+    else:
+        height, width = pixels.shape[:2]
+        w, h = (1.0, height / width) if width >= height else (width / height, 1.0)
+        box = (0.5 - w / 2, 0.5 + w / 2, 0.5 - h / 2, 0.5 + h / 2)
+        axis.imshow(pixels, extent=box, aspect="equal", interpolation="antialiased")
+        axis.set_xlim(0, 1)
+        axis.set_ylim(0, 1)
+        axis.plot(
+            [box[0], box[1], box[1], box[0], box[0]],
+            [box[2], box[2], box[3], box[3], box[2]],
+            color=colour,
+            linewidth=2,
+        )
+    lines = [_short(name), _short(caption)] if caption else [_short(name)]
+    for number, line in enumerate(lines):
+        bold = number == 1 or name.startswith("query: ")
+        axis.text(
+            0.5, -0.04 - 0.105 * number, line, ha="center", va="top", fontsize=8.5, color=colour if bold else INK,
+            fontweight="bold" if bold else "normal", clip_on=False, parse_math=False,
+        )  # fmt: skip
+
+
+def _short(name: str, width: int = 30) -> str:
+    """A name that fits under its picture: the middle of a long one is left out."""
+    name = printable(name)
+    if len(name) <= width:
+        return name
+    return name[: width // 2 - 1] + "…" + name[-(width // 2) :]

@@ -1,0 +1,37 @@
+"""What `neardup review` says: where the page is, and in the end what was decided."""
+
+import sys
+
+from neardup.output import note, printable, show_bytes, show_count, write_csv, write_json, write_line
+from neardup.review import Review
+
+
+def write_start(url: str, review: Review, format: str) -> None:
+    """The URL on stdout, at once, for whoever waits for it."""
+    fields = {"url": url, "groups": len(review.groups), "plan": review.plan_path}
+    if format == "json":
+        write_json(fields)
+    elif format == "csv":
+        write_csv(list(fields), [fields])
+    else:
+        write_line(url)
+    sys.stdout.flush()
+    note(f"{show_count(len(review.groups), 'group')} to look at. Ctrl-C ends the review; what was decided is kept.")
+
+
+def write_saving(review: Review) -> None:
+    """Before what may take a while: every image that goes is looked at."""
+    if not review.is_saved:
+        note("Writing the plan ...")
+
+
+def write_end(review: Review) -> None:
+    """What was decided, on stderr, and how to go on."""
+    totals = review.totals()
+    note(
+        f"{totals.decided:,} of {show_count(totals.groups, 'group')} decided:"
+        f" {show_count(totals.drops, 'image')} to drop ({show_bytes(totals.drop_bytes)}),"
+        f" {totals.different:,} not duplicates."
+    )
+    if totals.drops:
+        note(f"Nothing was touched yet: neardup dedup --plan {printable(str(review.plan_path))} --apply")

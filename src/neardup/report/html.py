@@ -1,0 +1,214 @@
+"""Groups as one HTML file that shows itself: thumbnails inside, nothing loaded from anywhere.
+
+The groups are written as they come, each as a <template> that the page's script shows when its turn comes; memory
+does not grow with their number.
+"""
+
+import os
+import shutil
+import tempfile
+from base64 import b64encode
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from neardup import __version__
+from neardup.errors import BadInput, UnreadableImage
+from neardup.images import ByteBudget
+from neardup.output import printable, show_bytes
+from neardup.report.thumbnails import Thumbnail, make_thumbnail
+
+if TYPE_CHECKING:
+    import jinja2
+
+    from neardup.groups import DuplicateGroup, Member
+
+# Longer edge in pixels and JPEG quality, up to so many bytes of report: browsers open some 200 MB at ease.
+THUMBNAILS = ((240, 75, 60_000_000), (160, 65, 120_000_000), (96, 60, 1 << 62))
+# A crowd of copies is told from its first images; a file of all would not open.
+MOST_IMAGES = 120
+# Images decoded ahead of the group being written.
+AHEAD = 64
+
+
+@dataclass
+class Totals:
+    groups: int = 0
+    images: int = 0
+    exact: int = 0  # members beside the keepers
+    near: int = 0
+    freed_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A thumbnail, or why there is none."""
+
+    thumbnail: Thumbnail | None
+    problem: str = ""
+
+
+def write_report(
+    groups: Iterable["DuplicateGroup"],
+    path: Path,
+    *,
+    title: str = "Near-duplicate images",
+    facts: Sequence[str] = (),
+    threads: int | None = None,
+) -> Totals:
+    """Write the groups as one HTML file; returns what the page's head sums up.
+
+    facts: short phrases for the line below the title: the index, the threshold, ...
+    Raises BadInput where the file cannot be written. `path` holds the old file or the new, whole.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    totals = Totals()
+    try:
+        try:
+            with tempfile.TemporaryFile(dir=path.parent) as body, temporary.open("xb") as file:
+                _write_groups(groups, body, totals, threads)
+                # The head says what the groups come to, so it is made last.
+                _write_page(file, body, title, [*facts, f"{datetime.now():%Y-%m-%d %H:%M}"], totals)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}; choose another place for the report") from error
+    return totals
+
+
+def _write_page(file: BinaryIO, body: BinaryIO, title: str, facts: Sequence[str], totals: Totals) -> None:
+    from markupsafe import Markup
+
+    style, script = _asset("base.css") + _asset("report.css"), _asset("report.js")
+    head = _template("head.html").render(
+        title=printable(title),
+        facts=[printable(fact) for fact in facts],
+        totals=totals,
+        version=__version__,
+        style=Markup(style),
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+    file.write(head.encode())
+    body.seek(0)
+    shutil.copyfileobj(body, file, 1 << 20)
+    file.write(_template("tail.html").render(script=Markup(script)).encode())
+
+
+def _write_groups(groups: Iterable["DuplicateGroup"], file: BinaryIO, totals: Totals, threads: int | None) -> None:
+    template = _template("group.html")
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        for group, drawn in _with_thumbnails(groups, pool, file):
+            totals.groups += 1
+            totals.images += len(group.members)
+            freed_bytes = sum(member.size_bytes for member in group.members[1:])
+            totals.freed_bytes += freed_bytes
+            exact = sum(member.relation == "exact" for member in group.members[1:])
+            totals.exact += exact
+            totals.near += len(group.members) - 1 - exact
+            text = template.render(
+                number=totals.groups,
+                kind="exact" if exact == len(group.members) - 1 else "near",
+                freed_bytes=freed_bytes,
+                count=len(group.members),
+                least=min(member.similarity for member in group.members),
+                images=[_shown(member, drawn[member.digest]) for member in group.members[:MOST_IMAGES]],
+            )
+            file.write(text.encode())
+
+
+def _with_thumbnails(
+    groups: Iterable["DuplicateGroup"], pool: ThreadPoolExecutor, file: BinaryIO
+) -> Iterator[tuple["DuplicateGroup", dict[bytes, Drawn]]]:
+    """Each group with what its images look like, by digest: byte copies are decoded once."""
+    budget = ByteBudget()
+    waiting: deque[tuple[DuplicateGroup, dict[bytes, Future[Drawn]]]] = deque()
+    pending = 0
+    for group in groups:
+        edge, quality = next((edge, quality) for edge, quality, limit in THUMBNAILS if file.tell() < limit)
+        futures: dict[bytes, Future[Drawn]] = {}
+        for digest, copies in _copies(group.members[:MOST_IMAGES]).items():
+            futures[digest] = pool.submit(_draw, copies, edge, quality, budget)
+        waiting.append((group, futures))
+        pending += len(futures)
+        while pending > AHEAD:
+            first, drawing = waiting.popleft()
+            pending -= len(drawing)
+            yield first, {digest: future.result() for digest, future in drawing.items()}
+    for first, drawing in waiting:
+        yield first, {digest: future.result() for digest, future in drawing.items()}
+
+
+def _copies(members: Sequence["Member"]) -> dict[bytes, list[Path]]:
+    """Paths by digest, in order."""
+    paths: dict[bytes, list[Path]] = {}
+    for member in members:
+        paths.setdefault(member.digest, []).append(member.path)
+    return paths
+
+
+def _draw(copies: Sequence[Path], edge: int, quality: int, budget: ByteBudget) -> Drawn:
+    """A thumbnail of the first of these byte copies that can be read."""
+    problem = ""
+    for path in copies:
+        try:
+            return Drawn(make_thumbnail(path, edge=edge, quality=quality, budget=budget))
+        except UnreadableImage as error:
+            problem = problem or str(error)
+    return Drawn(None, problem)
+
+
+def _shown(member: "Member", drawn: Drawn) -> dict[str, Any]:
+    """What the template says of an image."""
+    path = member.path
+    is_there = os.access(path, os.F_OK)
+    return {
+        "path": printable(str(path)),
+        "name": printable(path.name),
+        "folder": printable(str(path.parent)),
+        "uri": path.as_uri(),
+        "thumbnail": drawn.thumbnail if is_there else None,
+        "problem": printable(drawn.problem) if is_there else "no longer there",
+        "width": member.width,
+        "height": member.height,
+        "size_bytes": member.size_bytes,
+        "date": show_date(member.mtime_ns),
+        "relation": member.relation,
+        "similarity": member.similarity,
+    }
+
+
+def show_date(mtime_ns: int) -> str:
+    """The day in local time; empty where no calendar has it."""
+    try:
+        return f"{datetime.fromtimestamp(mtime_ns / 1e9):%Y-%m-%d}"
+    except (ValueError, OverflowError, OSError):
+        return ""
+
+
+def _asset(name: str) -> str:
+    return (files("neardup.report") / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """As a Content-Security-Policy allows one inline style or script."""
+    return "sha256-" + b64encode(sha256(text.encode()).digest()).decode("ascii")
+
+
+@cache
+def _template(name: str) -> "jinja2.Template":
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("neardup.report"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters["size"] = show_bytes
+    return environment.get_template(name)

@@ -1,0 +1,226 @@
+"""The page's server: what it shows, what it takes; who may ask is security.py's."""
+
+import logging
+import os
+import signal
+import sys
+import webbrowser
+from collections import Counter
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neardup.errors import BadInput, NeardupError, UnreadableImage
+from neardup.output import printable, show_bytes
+from neardup.report.html import show_date
+from neardup.review.pictures import EDGES, Pictures
+from neardup.review.security import Guard
+from neardup.review.session import MARKS, Refused, Review
+
+if TYPE_CHECKING:
+    import flask
+    from waitress.server import BaseWSGIServer  # type: ignore[import-untyped,unused-ignore]
+
+LARGEST_REQUEST_BYTES = 1 << 16
+
+
+def create_app(review: Review, guard: Guard) -> "flask.Flask":
+    """The page as a WSGI application."""
+    import flask
+
+    app = flask.Flask("neardup.review", static_folder="static", static_url_path="/static", template_folder="templates")
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST_BYTES
+    app.before_request(guard.check)
+    app.after_request(guard.harden)
+    pictures = Pictures()
+
+    @app.get("/")
+    def page() -> str:
+        return flask.render_template("page.html", csrf=guard.csrf, folder=printable(str(review.folder)))
+
+    @app.get("/base.css")
+    def base() -> flask.Response:
+        text = (files("neardup.report") / "base.css").read_text(encoding="utf-8")
+        return flask.Response(text, mimetype="text/css")
+
+    @app.get("/api/groups")
+    def summaries() -> dict[str, Any]:
+        return {"groups": [_summary(review, number) for number in range(len(review.groups))], **_state(review)}
+
+    @app.get("/api/groups/<int:group>")
+    def one_group(group: int) -> dict[str, Any]:
+        if group >= len(review.groups):
+            flask.abort(404)
+        return _details(review, group)
+
+    @app.get("/images/<int:group>/<int:member>/<size>")
+    def image(group: int, member: int, size: str) -> flask.Response:
+        if not _has(review, group, member) or size not in EDGES:
+            flask.abort(404)
+        found = review.groups[group].members[member]
+        return flask.Response(pictures.preview(found.path, found.digest, size), mimetype="image/jpeg")
+
+    @app.get("/differences/<int:group>/<int:first>/<int:second>")
+    def difference(group: int, first: int, second: int) -> dict[str, Any]:
+        found = pictures.difference(*_paths(review, group, first, second))
+        return {"aligned": found.jpeg is not None, "steps": found.steps, "confidence": found.confidence}
+
+    @app.get("/differences/<int:group>/<int:first>/<int:second>/<kind>")
+    def difference_image(group: int, first: int, second: int, kind: str) -> flask.Response:
+        found = pictures.difference(*_paths(review, group, first, second))
+        jpeg = {"difference": found.jpeg, "aligned": found.aligned}.get(kind)
+        if jpeg is None:
+            flask.abort(404)
+        return flask.Response(jpeg, mimetype="image/jpeg")
+
+    @app.post("/api/marks")
+    def mark() -> dict[str, Any]:
+        group, member, mark = _wanted(flask.request.get_json())
+        if not _has(review, group, member or 0):
+            flask.abort(404)
+        if member is None:
+            review.mark_all(group, mark)
+        else:
+            review.mark(group, member, mark)
+        return _changed(review, [group])
+
+    @app.post("/api/accept-exact")
+    def accept_exact() -> dict[str, Any]:
+        return _changed(review, review.accept_exact())
+
+    @app.post("/api/undo")
+    def undo() -> dict[str, Any]:
+        return _changed(review, review.undo())
+
+    @app.post("/api/plan")
+    def write_plan() -> dict[str, Any]:
+        plan = review.save()
+        reasons = Counter(kept.reason for kept in plan.kept)
+        return {
+            "path": printable(str(review.plan_path)),
+            "steps": len(plan.steps),
+            "size": show_bytes(plan.size_bytes),
+            "kept": [{"reason": printable(reason), "images": images} for reason, images in reasons.most_common()],
+        }
+
+    @app.errorhandler(UnreadableImage)
+    def unreadable(error: UnreadableImage) -> tuple[dict[str, str], int]:
+        return {"error": printable(str(error))}, 404
+
+    @app.errorhandler(NeardupError)
+    def refused(error: NeardupError) -> tuple[dict[str, str], int]:
+        return {"error": printable(str(error))}, 409
+
+    return app
+
+
+def open_server(review: Review, *, port: int) -> tuple["BaseWSGIServer", Guard]:
+    """Listen on 127.0.0.1; port 0 takes a free one. `run()` answers until Ctrl-C. Raises BadInput."""
+    import waitress  # type: ignore[import-untyped,unused-ignore]
+
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns when pictures are asked for at once
+    # The guard must know the port, and the port is known once it is taken: the application is set after that.
+    try:
+        server = waitress.create_server(
+            _not_yet, host="127.0.0.1", port=port, threads=6, ident="", clear_untrusted_proxy_headers=True
+        )
+    except OSError as error:
+        raise BadInput(f"port {port}: {error.strerror}; choose another one with --port, or leave it out") from error
+    guard = Guard(int(server.effective_port))
+    server.application = create_app(review, guard)
+    return server, guard
+
+
+def serve(server: "BaseWSGIServer", page: str | None) -> None:
+    """Answer until Ctrl-C or SIGTERM. page: a URL to open in the user's browser, if there is one to open."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        # A browser in the terminal would take it over, and could not show pictures.
+        has_screen = sys.platform == "darwin" or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
+        if page is not None and has_screen:
+            # Connections wait until they are answered.
+            webbrowser.open(page)
+        server.run()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        server.close()
+
+
+def _not_yet(environ: object, start_response: object) -> list[bytes]:
+    raise RuntimeError("the server was run before its application was set")
+
+
+def _has(review: Review, group: int, member: int) -> bool:
+    return group < len(review.groups) and member < len(review.groups[group].members)
+
+
+def _paths(review: Review, group: int, first: int, second: int) -> tuple[Path, Path]:
+    import flask
+
+    if not (_has(review, group, first) and _has(review, group, second)):
+        flask.abort(404)
+    members = review.groups[group].members
+    return members[first].path, members[second].path
+
+
+def _wanted(body: Any) -> tuple[int, int | None, Any]:
+    """Group, image (None: all of them) and mark of a request; raises Refused."""
+    if isinstance(body, dict) and body.keys() == {"group", "member", "mark"}:
+        group, member, mark = body["group"], body["member"], body["mark"]
+        is_group = type(group) is int and group >= 0
+        is_member = member is None or (type(member) is int and member >= 0)
+        if is_group and is_member and (mark is None or mark in MARKS):
+            return group, member, mark
+    raise Refused(f"expected a group, a member and one of {', '.join(MARKS)}")
+
+
+def _state(review: Review) -> dict[str, Any]:
+    totals = review.totals()
+    return {"totals": {**asdict(totals), "size": show_bytes(totals.drop_bytes)}, "undos": review.undos}
+
+
+def _changed(review: Review, groups: list[int]) -> dict[str, Any]:
+    return {"changed": [_summary(review, group) for group in groups], **_state(review)}
+
+
+def _summary(review: Review, number: int) -> dict[str, Any]:
+    group, marks = review.groups[number], review.marks(number)
+    others = group.members[1:]
+    return {
+        "group": number,
+        "name": printable(group.keeper.path.name),
+        "kind": "exact" if all(member.relation == "exact" for member in others) else "near",
+        "least": min(member.similarity for member in others),
+        "size_bytes": sum(member.size_bytes for member in others),
+        "marks": marks,
+        "decided": review.is_decided(number),
+    }
+
+
+def _details(review: Review, number: int) -> dict[str, Any]:
+    group = review.groups[number]
+    images = [
+        {
+            "name": printable(member.path.name),
+            "folder": printable(str(member.path.parent)),
+            "similarity": member.similarity,
+            "relation": member.relation,
+            "width": member.width,
+            "height": member.height,
+            "size_bytes": member.size_bytes,
+            "size": show_bytes(member.size_bytes),
+            "mtime_s": member.mtime_ns // 10**9,
+            "date": show_date(member.mtime_ns),
+            "label": member.label and printable(member.label),
+            "there": os.access(member.path, os.R_OK),
+        }
+        for member in group.members
+    ]
+    return {**_summary(review, number), "images": images}

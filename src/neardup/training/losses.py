@@ -1,0 +1,37 @@
+"""Losses of self-supervised copy detection, in Keras operations: the same on TensorFlow, JAX and PyTorch."""
+
+from typing import Any
+
+from keras import ops
+
+# Below any cosine divided by any temperature, and within float32 after the exponential.
+MASKED = -1e9
+
+
+def info_nce(embeddings: Any, photos: Any, temperature: float) -> Any:
+    """InfoNCE over the views of a batch (van den Oord et al., arXiv 1807.03748; NT-Xent, arXiv 2002.05709, eq. 1).
+
+    embeddings: (n, dim) float32 unit rows, every photo twice
+    photos:     (n,) int32, the photo that each row is a view of
+    returns:    scalar, the mean over anchors of the cross-entropy of finding the other view
+    """
+    # No memory of earlier batches (arXiv 1912.06798): its rows are of older weights, and the network soon learned to
+    # move all embeddings together, away from where they had been, until everything was within a cosine of 0.8.
+    itself = ops.cast(ops.eye(ops.shape(embeddings)[0]), "bool")
+    logits = ops.where(itself, MASKED, ops.matmul(embeddings, ops.transpose(embeddings)) / temperature)
+    same = ops.equal(photos[:, None], photos[None, :])
+    positive = ops.cast(ops.logical_and(same, ops.logical_not(itself)), "float32")
+    log_probabilities = ops.log_softmax(logits, axis=1)
+    return -ops.mean(ops.sum(log_probabilities * positive, axis=1) / ops.maximum(ops.sum(positive, axis=1), 1.0))
+
+
+def entropy(embeddings: Any, photos: Any) -> Any:
+    """Kozachenko-Leonenko entropy term of SSCD (arXiv 2202.10261, eq. 4): pushes rows from their nearest stranger.
+
+    returns: scalar, the mean of -log of the distance to the nearest row of another photo
+    """
+    similarities = ops.matmul(embeddings, ops.transpose(embeddings))
+    same = ops.equal(photos[:, None], photos[None, :])
+    nearest = ops.max(ops.where(same, -2.0, similarities), axis=1)
+    squared_distance = ops.maximum(2.0 - 2.0 * nearest, 1e-6)
+    return -0.5 * ops.mean(ops.log(squared_distance))

@@ -1,0 +1,146 @@
+"""What a plan leaves alone, and what it says would be lost."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from neardup.actions import Plan, load_plan, make_plan, save_plan
+from neardup.errors import BadInput
+from neardup.groups import DuplicateGroup
+from neardup.keep import KeepPolicy
+from tests.actions.a_collection import group_of, make_groups, member_of, put
+
+
+def reasons(plan: Plan) -> dict[str, str]:
+    return {kept.path.name: kept.reason for kept in plan.kept}
+
+
+def test_all_but_the_keeper(tmp_path: Path) -> None:
+    plan = make_plan(make_groups(tmp_path, 2, 3, same_bytes=True), "trash")
+    assert [step.path.relative_to(tmp_path).as_posix() for step in plan.steps] == [
+        "album0/1.jpg", "album0/2.jpg", "album1/1.jpg", "album1/2.jpg",
+    ]  # fmt: skip
+    assert {step.keeper.name for step in plan.steps} == {"0.jpg"}
+    assert plan.size_bytes == 4 * len(b"picture 0")
+    assert plan.kept == ()
+
+
+def test_what_is_left_alone(tmp_path: Path) -> None:
+    names = ("keeper", "gone", "changed", "twin", "link", "safe/protected", "copy")
+    paths = {name: put(tmp_path / name, b"picture") for name in names}
+    group = group_of(*paths.values())
+    paths["gone"].unlink()
+    put(paths["changed"], b"another")
+    put(paths["changed"], b"another", mtime_ns=5)
+    paths["twin"].unlink()
+    paths["twin"].hardlink_to(paths["keeper"])
+    paths["link"].unlink()
+    paths["link"].symlink_to(paths["keeper"])
+    plan = make_plan([group], "delete", keep=KeepPolicy(under=(tmp_path / "safe",)))
+    assert [step.path.name for step in plan.steps] == ["copy"]
+    assert reasons(plan) == {
+        "gone": "is gone",
+        "changed": "has changed since it was indexed",
+        "twin": "is the same file as its keeper under another name",
+        "link": "is not a regular file",
+        "protected": "is in a protected folder",
+    }
+
+
+@pytest.mark.parametrize("action", ["hardlink", "symlink", "reflink"])
+def test_links_are_for_the_same_bytes(tmp_path: Path, action: str) -> None:
+    """And a copy of a member that is not the keeper becomes a link to that member."""
+    contents = {"a": b"one", "b": b"other", "c": b"one", "d": b"third", "safe/e": b"other"}
+    group = group_of(*(put(tmp_path / name, content) for name, content in contents.items()))
+    keep = KeepPolicy(under=(tmp_path / "safe",))
+    plan = make_plan([group], action, keep=keep)  # type: ignore[arg-type]
+    assert [(step.path.name, step.keeper.name) for step in plan.steps] == [("c", "a"), ("b", "e")]
+    assert all(step.is_same_bytes and step.similarity == 1 for step in plan.steps)
+    assert "bytes of its own" in reasons(plan)["d"]
+    assert len(plan.kept) == 1
+
+
+@pytest.mark.parametrize("damage", ["gone", "changed"])
+def test_no_keeper_no_step(tmp_path: Path, damage: str) -> None:
+    [group] = make_groups(tmp_path, 1, 3, same_bytes=True)
+    group.keeper.path.unlink()
+    if damage == "changed":
+        put(group.keeper.path, b"something else")
+    plan = make_plan([group], "delete")
+    assert plan.steps == ()
+    assert all("its keeper" in reason and "neardup index" in reason for reason in reasons(plan).values())
+
+
+def save(path: Path, **how: object) -> Path:
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(path, **how)
+    return path
+
+
+def test_what_would_be_lost(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[306] = "2019:05:04 12:33:10"
+    exif[271], exif[272] = "Canon", "EOS 5"
+    exif.get_ifd(0x8825)[1] = "N"
+    plain = save(tmp_path / "keeper.jpg", quality=50)
+    dated = save(tmp_path / "dated.jpg", quality=60, exif=exif)
+    film = save(tmp_path / "film.gif", save_all=True, append_images=[Image.new("RGB", (8, 8), "red")])
+    clear = tmp_path / "clear.png"
+    Image.new("RGBA", (8, 8), (1, 2, 3, 4)).save(clear)
+    large = replace(member_of(save(tmp_path / "large.jpg", quality=70)), width=40, height=30)
+    group = DuplicateGroup((*group_of(plain, dated, film, clear).members, large))
+    plan = make_plan([group], "trash")
+    lost = {step.path.name: step.lost for step in plan.steps}
+    assert lost["dated.jpg"] == ("date 2019:05:04 12:33:10", "GPS position", "camera Canon EOS 5")
+    assert lost["film.gif"] == ("frames 2",)
+    assert lost["clear.png"] == ("transparency",)
+    assert lost["large.jpg"] == ("40 x 30 pixels against 4 x 3",)
+    [other_way] = make_plan([group_of(dated, plain)], "trash").steps
+    assert other_way.lost == ()
+
+
+def test_files_beside_are_named(tmp_path: Path) -> None:
+    copy, keeper = put(tmp_path / "a" / "IMG_1.HEIC", b"1"), put(tmp_path / "b" / "IMG_2.JPG", b"1")
+    for name in ("a/IMG_1.MOV", "a/img_1.heic.xmp", "a/IMG_10.MOV", "a/IMG_1.txt", "b/IMG_2.CR2"):
+        put(tmp_path / name, b"")
+    [step] = make_plan([group_of(keeper, copy)], "trash").steps
+    assert step.notes == (
+        "leaves IMG_1.MOV behind", "leaves img_1.heic.xmp behind", "its keeper has IMG_2.CR2 beside it",
+    )  # fmt: skip
+
+
+def test_a_plan_in_a_file(tmp_path: Path) -> None:
+    odd = put(tmp_path / "photos" / "\udcff.jpg", b"picture 0")
+    [group] = make_groups(tmp_path / "photos", 1, 3, same_bytes=True)
+    group = DuplicateGroup((*group.members, member_of(odd)))
+    plan = make_plan([group], "move", to=tmp_path / "moved", keep=KeepPolicy(under=(tmp_path / "photos/album0",)))
+    assert len(plan.steps) == 1
+    assert len(plan.kept) == 2
+    save_plan(plan, tmp_path / "plan.json")
+    assert load_plan(tmp_path / "plan.json") == plan
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "[]", "{}", '{"format": "neardup plan 2"}',
+        '{"format": "neardup plan 1", "action": "rm", "to": null, "steps": [], "kept": []}',
+        '{"format": "neardup plan 1", "action": "move", "to": null, "steps": [], "kept": []}',
+        '{"format": "neardup plan 1", "action": "trash", "to": null, "steps": [{"path": "/a"}], "kept": []}',
+        '{"format": "neardup plan 1", "action": "trash", "to": null, "steps": [1], "kept": []}',
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_plan(tmp_path: Path, content: str) -> None:
+    (tmp_path / "plan.json").write_text(content)
+    with pytest.raises(BadInput):
+        load_plan(tmp_path / "plan.json")
+
+
+@pytest.mark.parametrize("key", ["path", "keeper"])
+def test_paths_in_a_plan_are_absolute(tmp_path: Path, key: str) -> None:
+    plan = make_plan(make_groups(tmp_path, 1, 2, same_bytes=True), "trash")
+    save_plan(replace(plan, steps=(replace(plan.steps[0], **{key: Path("x")}),)), tmp_path / "plan.json")
+    with pytest.raises(BadInput, match="not absolute"):
+        load_plan(tmp_path / "plan.json")

@@ -1,0 +1,245 @@
+"""groups, dedup and undo as a user types them."""
+
+import csv
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from neardup.cli import main
+from neardup.embedding.model import Model
+from neardup.index import Index
+from neardup.verdicts import pair_of, record_verdicts
+
+Neardup = Callable[..., Result]
+
+
+@pytest.fixture
+def neardup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Neardup:
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith("NEARDUP"):
+            monkeypatch.delenv(name)
+
+    def run(*arguments: object, code: int = 0) -> Result:
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return result
+
+    return run
+
+
+@pytest.fixture
+def copies(neardup: Neardup, photos: Callable[..., list[Path]], tiny_model: Model) -> list[Path]:
+    """Three pictures, two of them with a copy in another folder, indexed."""
+    originals = photos(3)
+    folder = originals[0].parents[1] / "copies"
+    folder.mkdir()
+    found = [Path(shutil.copy2(path, folder / f"copy of {path.name}")) for path in originals[:2]]
+    neardup("index", "photos", "copies", "--model", tiny_model.folder)
+    return found
+
+
+EXACTLY = ("--min-similarity", "1")
+
+
+def as_json(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_groups_in_json(neardup: Neardup, copies: list[Path], tmp_path: Path) -> None:
+    found = as_json(neardup("groups", *EXACTLY, "--format", "json"))
+    assert [group["group"] for group in found] == [1, 2]
+    for number, group in enumerate(found):
+        assert group.keys() == {"group", "keeper", "images"}
+        keeper, copy = group["images"]
+        assert group["keeper"] == keeper["path"] == str(tmp_path / "photos" / f"00{number}.jpg")
+        assert copy == {
+            "path": str(copies[number]), "similarity": 1.0, "relation": "exact", "width": 120, "height": 90,
+            "size_bytes": copies[number].stat().st_size,
+        }  # fmt: skip
+        assert keeper["similarity"] == 1.0
+
+
+def test_groups_say_what_to_expect(neardup: Neardup, copies: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recall from theory; false matches from the calibration: 1e-9 a pair at strict, 3 pairs of distinct contents,
+    is too few to count; at a rate of 1e-2 (made up here) it would be 0.03."""
+    result = neardup("groups", "--min-similarity", "strict", "--format", "json")
+    assert "0.990 or above: 99% or more are found, by theory" in result.stderr
+    assert "fewer than 0.01 false pairs are to be expected among 3 images" in result.stderr
+    with monkeypatch.context() as patched:
+        patched.setattr("neardup.embedding.Model.expected_false_match_rate", lambda model, similarity: 1e-2)
+        shown = neardup("groups", "--min-similarity", "strict", "--format", "json").stderr
+        assert "about 0.03 false pairs are to be expected among 3 images" in shown
+    assert "not known" in neardup("groups", "--min-similarity", "0.3", "--format", "json").stderr
+
+
+def test_groups_in_text_and_csv(neardup: Neardup, copies: list[Path]) -> None:
+    text = neardup("groups", *EXACTLY).stdout
+    assert "copies/copy of 000.jpg" in text
+    assert text.splitlines()[-1].startswith("2 groups of 4 images: 2 duplicates,")
+    rows = list(csv.DictReader(io.StringIO(neardup("groups", *EXACTLY, "--format", "csv").stdout)))
+    assert [row["group"] for row in rows] == ["1", "1", "2", "2"]
+    assert rows[1]["path"] == str(copies[0])
+
+
+@pytest.mark.parametrize("ending", ["json", "csv", "parquet", "html"])
+def test_groups_in_a_file(neardup: Neardup, copies: list[Path], tmp_path: Path, ending: str) -> None:
+    if ending == "parquet":
+        pytest.importorskip("pyarrow", exc_type=ImportError)
+    if ending == "html":
+        pytest.importorskip("jinja2")
+    file = tmp_path / f"groups.{ending}"
+    result = neardup("groups", *EXACTLY, "--output", file)
+    assert result.stdout == ""
+    assert "2 groups of 4 images" in result.stderr
+    if ending == "json":
+        assert file.read_text() == neardup("groups", *EXACTLY, "--format", "json").stdout
+    elif ending == "csv":
+        assert file.read_text() == neardup("groups", *EXACTLY, "--format", "csv").stdout
+    elif ending == "parquet":
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(file)
+        assert table.column("relation").to_pylist() == ["exact"] * 4
+        assert table.column("path").to_pylist()[1] == str(copies[0])
+    else:
+        assert "copy of 000.jpg" in file.read_text(encoding="utf-8")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.endswith(".tmp")) == []
+
+
+def test_names_that_are_not_unicode(neardup: Neardup, copies: list[Path], tmp_path: Path) -> None:
+    odd = tmp_path / "copies" / os.fsdecode(b"\xff\n.jpg")
+    shutil.copy2(copies[0], odd)
+    neardup("index", "copies", "--model", Index.open(".neardup").model.name)  # type: ignore[union-attr]
+    [first, _] = as_json(neardup("groups", *EXACTLY, "--format", "json"))
+    assert os.fsencode(odd) in {os.fsencode(image["path"]) for image in first["images"]}
+    neardup("groups", *EXACTLY)
+    neardup("groups", *EXACTLY, "--format", "csv")
+    pytest.importorskip("pyarrow", exc_type=ImportError)
+    neardup("groups", *EXACTLY, "--output", "odd.parquet")
+
+
+def test_an_output_of_no_known_kind(neardup: Neardup, copies: list[Path]) -> None:
+    assert ".parquet" in neardup("groups", "--output", "groups.txt", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("groups", "--across", "--within"),
+        ("groups", "--folder", "photos"),
+        ("dedup", "--apply"),
+        ("dedup", "--action", "move"),
+        ("dedup", "--action", "trash", "--to", "x"),
+        ("groups", "--keep", "worst"),
+        ("dedup", "--keep-under", "misspelt"),
+    ],
+)
+def test_usage(neardup: Neardup, copies: list[Path], arguments: tuple[str, ...]) -> None:
+    neardup(*arguments, code=2)
+
+
+def test_a_model_without_thresholds(
+    neardup: Neardup, photos: Callable[..., list[Path]], tiny_model: Model, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_model.folder, tmp_path / "uncalibrated")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"thresholds": {}}))
+    photos(2)
+    neardup("index", "photos", "--model", folder)
+    assert "no calibrated threshold 'default': 0.9 is a guess" in neardup("groups").stderr
+    assert "no calibrated threshold 'strict': 0.95 is a guess" in neardup("dedup").stderr
+    assert "no calibrated threshold 'loose'" in neardup("groups", "--min-similarity", "loose", code=1).stderr
+
+
+def test_verdicts_are_honoured(neardup: Neardup, copies: list[Path]) -> None:
+    digests = [image.digest for image in Index.open(".neardup") if image.path.parent.name == "photos"]
+    record_verdicts(Path(".neardup"), {pair_of(digests[0], digests[2]): "duplicate"})
+    first, second = as_json(neardup("groups", *EXACTLY, "--format", "json"))
+    assert len(first["images"]) == 3
+    assert len(second["images"]) == 2
+
+
+def test_dedup_plans_first(neardup: Neardup, copies: list[Path]) -> None:
+    result = neardup("dedup", *EXACTLY, "--action", "delete")
+    assert "copies/copy of 000.jpg" in result.stdout
+    assert "cannot be taken back" in result.stderr
+    assert "--apply does it" in result.stderr
+    assert all(path.exists() for path in copies)
+
+
+def test_dedup_and_undo(neardup: Neardup, copies: list[Path], tmp_path: Path) -> None:
+    arguments = ("dedup", *EXACTLY, "--action", "move", "--to", "moved", "--format", "json")
+    [plan] = as_json(neardup(*arguments))
+    assert plan.keys() == {
+        "action", "applied", "min_similarity", "files", "size_bytes", "journal", "steps", "kept",
+    }  # fmt: skip
+    assert (plan["applied"], plan["files"], plan["journal"]) == (False, 2, None)
+    assert [step["status"] for step in plan["steps"]] == ["planned", "planned"]
+
+    [applied] = as_json(neardup(*arguments, "--apply"))
+    assert applied["applied"]
+    assert Path(applied["journal"]).is_file()
+    assert [step["target"] for step in applied["steps"]] == [str(tmp_path / "moved" / path.name) for path in copies]
+    assert not any(path.exists() for path in copies)
+
+    neardup("query", "photos/000.jpg", "--format", "json")  # the index still lists files that are gone
+    [nothing_left] = as_json(neardup(*arguments, "--apply"))
+    assert nothing_left["steps"] == []
+    assert {kept["reason"] for kept in nothing_left["kept"]} == {"is gone"}
+
+    [undone] = as_json(neardup("undo", "--format", "json"))
+    assert (undone["action"], undone["restored"], undone["failed"]) == ("move", 2, 0)
+    assert {file["path"] for file in undone["files"]} == {str(path) for path in copies}
+    assert all(path.exists() for path in copies)
+    assert "no plan is applied" in neardup("undo", code=1).stderr
+
+
+def test_protected_folders_are_not_touched(neardup: Neardup, copies: list[Path], tmp_path: Path) -> None:
+    arguments = ("dedup", *EXACTLY, "--action", "delete", "--keep-under", "copies", "--apply", "--format", "json")
+    [report] = as_json(neardup(*arguments))
+    assert [step["keeper"] for step in report["steps"]] == [str(path) for path in copies]
+    assert all(path.exists() for path in copies)
+    assert not (tmp_path / "photos" / "000.jpg").exists()
+    assert (tmp_path / "photos" / "002.jpg").exists()
+
+
+def test_nothing_could_be_done(neardup: Neardup, copies: list[Path]) -> None:
+    from neardup.actions import Plan, Step, save_plan
+
+    steps = tuple(Step(path, 1, 1, b"x" * 32, 1.0, "exact", Path("/keeper"), b"x" * 32) for path in copies)
+    save_plan(Plan("delete", steps), Path("plan.json"))
+    result = neardup("dedup", "--plan", "plan.json", "--apply", code=1)
+    assert "changed since it was indexed" in result.stderr
+    assert all(path.exists() for path in copies)
+
+
+def test_an_empty_index(neardup: Neardup) -> None:
+    Path(".neardup").mkdir()
+    for command in ("groups", "dedup"):
+        assert "neardup index PATH" in neardup(command, code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("expected", "shown"),
+    [
+        (2e-6, "fewer than 0.01 false pairs"),
+        (0.02, "about 0.02 false pairs"),
+        (3.2, "about 3 false pairs"),
+        (10.6, "about 11 false pairs"),
+        (12345.6, "about 12,346 false pairs"),
+    ],
+)
+def test_false_pairs_to_expect_as_a_person_reads_them(expected: float, shown: str) -> None:
+    from neardup.cli.grouping import show_expected
+
+    assert show_expected(expected) == shown

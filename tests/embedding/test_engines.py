@@ -1,0 +1,121 @@
+"""Every engine gives the reference's numbers."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from neardup.embedding import BATCH, load_embedder, preprocess
+from neardup.embedding.architecture import Architecture
+from neardup.embedding.export import export_model
+from neardup.errors import BadInput, EngineUnavailable
+from tests.conftest import random_weights
+
+SHAPES = {
+    # With width 0.125 and four groups, of two channels and more; odd sizes round at every stride.
+    "gem, odd size": (Architecture((1, 2, 1, 1), 0.125, 4, "gem", 16), 45),
+    "average, no projection": (Architecture((1, 1, 1, 1), 0.25, 8, "average", None, (0.0, 1.0)), 32),
+    "deep": (Architecture((2, 2, 2, 2), 0.125, 2, "gem", 24), 64),
+}
+
+
+def pictures(size):
+    """Noise, white, black, and pictures whose border is the brightest or darkest part of the root's output: padding
+    by minus infinity instead of zeros would show."""
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (6, size, size, 3)).astype(np.uint8)
+    images[1], images[2] = 255, 0
+    images[3, 4:-4, 4:-4] = 0
+    images[4, 4:-4, 4:-4] = 255
+    images[5] //= 64
+    return images
+
+
+@pytest.fixture(scope="module", params=SHAPES, ids=str)
+def folder(request, tmp_path_factory):
+    architecture, size = SHAPES[request.param]
+    folder = tmp_path_factory.mktemp("model")
+    return export_model(folder, "parity", architecture, random_weights(architecture, 3), size).folder
+
+
+@pytest.fixture(scope="module")
+def reference(folder):
+    embedder = load_embedder(str(folder), "tensorflow")
+    return embedder.embed_prepared(pictures(embedder.model.input_size))
+
+
+def test_rows_are_on_the_unit_sphere(reference):
+    assert np.linalg.norm(reference, axis=1) == pytest.approx(1, abs=1e-5)
+    assert abs(reference[0] @ reference[1]) < 0.999  # and not all the same
+
+
+def test_onnx_agrees_with_the_reference(folder, reference):
+    embedder = load_embedder(str(folder), "onnx")
+    assert np.abs(embedder.embed_prepared(pictures(embedder.model.input_size)) - reference).max() < 1e-5
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("openvino"), reason="the openvino extra is not installed")
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_openvino_agrees_with_the_reference(folder, reference, precision):
+    embedder = load_embedder(str(folder), "openvino", precision=precision)
+    rows = embedder.embed_prepared(pictures(embedder.model.input_size))
+    if precision == "f32":
+        assert np.abs(rows - reference).max() < 1e-5
+    else:
+        assert (rows * reference).sum(axis=1).min() > 0.9995
+
+
+def test_images_of_any_size_and_number(tiny_model):
+    embedder = load_embedder(str(tiny_model.folder))
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (5 + n, 90 - n, 3)).astype(np.uint8) for n in range(BATCH + 3)]
+    rows = embedder.embed(images)
+    assert rows.shape == (BATCH + 3, 32)
+    assert rows.dtype == np.float32
+    one = embedder.embed(images[7:8])[0]
+    assert one @ rows[7] == pytest.approx(1, abs=1e-5)
+    assert embedder.embed([]).shape == (0, 32)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)],
+)
+def test_what_is_no_image_is_refused(image):
+    with pytest.raises(BadInput, match="height, width, 3"):
+        preprocess(image, 32)
+
+
+def test_preprocessing_squashes_with_antialiasing():
+    stripes = np.zeros((200, 400, 3), np.uint8)
+    stripes[:, ::2] = 255  # finer than the output can show: grey, not an accident of sampling
+    small = preprocess(stripes, 50)
+    assert small.shape == (50, 50, 3)
+    assert abs(small.astype(int) - 127).max() <= 2
+
+
+def test_unknown_and_impossible_engines(tiny_model):
+    with pytest.raises(BadInput, match="no engine named 'cuda'"):
+        load_embedder(str(tiny_model.folder), "cuda")
+    with pytest.raises(EngineUnavailable, match="f32"):
+        load_embedder(str(tiny_model.folder), "onnx", precision="f16")
+
+
+def test_weights_of_the_given_architecture_reproduce_published_numbers():
+    """The first encoder came with two images and their embeddings, computed by another program."""
+    from pathlib import Path
+
+    from neardup.embedding.weights import load_weights
+
+    shared = Path(__file__).parents[2] / ".." / "shared" / "encoder"
+    if not shared.is_dir():
+        pytest.skip("needs ../shared/encoder")
+    check = np.load(shared / "check.npz")
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        weights = load_weights(shared / "weights.npz", Architecture().parameters())
+        export_model(Path(folder), "shared", Architecture(), weights, 128)
+        for engine in ("onnx", "tensorflow"):
+            rows = load_embedder(folder, engine).embed(list(check["pixels"]))
+            assert np.abs(rows - check["embeddings"]).max() < 1e-4

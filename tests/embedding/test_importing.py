@@ -1,0 +1,255 @@
+"""Models of other makes: released BiT weights, SavedModels as the Keras example leaves them, .keras files."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from neardup.cli import main
+from neardup.embedding import load_embedder
+from neardup.embedding.architecture import Architecture
+from neardup.embedding.conversion.verify import draw_samples
+from neardup.embedding.importing import import_model, load_released, name_of, released_architecture
+from neardup.embedding.model import SavedModel
+from neardup.errors import BadInput, BadModel, BadWeights
+from tests.conftest import random_weights
+
+# The released layout in small: half the width, a unit for each block, 32 groups, average pooling, no projection.
+RELEASED = Architecture((1, 2, 1, 1), 0.5, 32, "average", None)
+R50X1 = Architecture((3, 4, 6, 3), 1, 32, "average", None)
+SIZE = 32
+
+
+def write_released(path, **more):
+    weights = random_weights(RELEASED) | {
+        "resnet/head/conv2d/kernel": np.zeros((1, 1, RELEASED.features, 5), np.float32),
+        "resnet/head/conv2d/bias": np.zeros(5, np.float32),
+    }
+    np.savez(path, **(weights | more))
+    return path
+
+
+def test_names():
+    assert name_of(Path("x/BiT-M-R50x1.npz")) == "bit-m-r50x1"
+    assert name_of(Path("flower_model_bit_0.96875")) == "flower_model_bit_0.96875"
+    assert name_of(Path("My Model.keras")) == "my-model"
+    with pytest.raises(BadInput, match="--name"):
+        name_of(Path("..."))
+
+
+@pytest.mark.parametrize("architecture", [RELEASED, R50X1, Architecture((3, 4, 23, 3), 3, 32, "average", None)])
+def test_the_architecture_follows_from_the_shapes(architecture):
+    assert released_architecture(architecture.parameters()) == architecture
+
+
+def test_released_weights_lose_their_head_and_nothing_else(tmp_path):
+    architecture, weights = load_released(write_released(tmp_path / "w.npz"))
+    assert architecture == RELEASED
+    expected = random_weights(RELEASED)
+    assert weights.keys() == expected.keys()
+    assert all((weights[name] == expected[name]).all() for name in expected)
+
+
+def test_an_imported_release_embeds(tmp_path):
+    model = import_model(write_released(tmp_path / "w.npz"), tmp_path / "small", input_size=SIZE)
+    assert (model.name, model.dim, model.architecture.input_range) == ("small", RELEASED.features, (-1.0, 1.0))
+    rows = load_embedder(str(tmp_path / "small")).embed_prepared(draw_samples(SIZE, 4))
+    assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-5)
+    with pytest.raises(BadInput, match="exists"):
+        import_model(tmp_path / "w.npz", tmp_path / "small")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"resnet/block2/unit02/a/group_norm/gamma": np.ones(3, np.float32)}, "has shape"),
+        ({"resnet/extra": np.ones(3, np.float32)}, r"unused \['resnet/extra'\]"),
+        ({"resnet/group_norm/gamma": np.ones(7, np.float32)}, "7 channels do not follow"),
+        ({"resnet/block1/unit02/a/group_norm/gamma": np.ones(128, np.float32)}, "missing"),
+        ({"resnet/group_norm/beta": np.array([None] * 1024, object)}, "not a readable"),
+    ],
+)
+def test_weights_that_are_not_a_release(tmp_path, change, reason):
+    with pytest.raises(BadWeights, match=reason):
+        import_model(write_released(tmp_path / "w.npz", **change), tmp_path / "model", input_size=SIZE)
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("name", ["w.npz", "w.keras", "w.pt"])
+def test_files_of_another_kind(tmp_path, name):
+    (tmp_path / name).write_bytes(b"nothing of the sort")
+    with pytest.raises((BadModel, BadInput)):
+        import_model(tmp_path / name, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.fixture(scope="module")
+def tensorflow():
+    return pytest.importorskip("tensorflow")
+
+
+@pytest.fixture(scope="module")
+def example(tensorflow, tmp_path_factory):
+    """Laid out as the Keras example's artefact: `bit_model` embeds, the signature gives five class scores."""
+    rng = np.random.default_rng(0)
+    kernel = tensorflow.Variable(rng.standard_normal((3 * 16, 24)).astype(np.float32))
+    scores = tensorflow.Variable(rng.standard_normal((24, 5)).astype(np.float32))
+    images = tensorflow.TensorSpec((None, SIZE, SIZE, 3), tensorflow.float32)
+
+    class Embedding(tensorflow.Module):
+        def __init__(self):
+            super().__init__()
+            self.kernel = kernel
+
+        @tensorflow.function(input_signature=[images])
+        def __call__(self, x):
+            pooled = tensorflow.nn.avg_pool2d(x, SIZE // 4, SIZE // 4, "VALID")
+            return 3.0 * tensorflow.matmul(tensorflow.reshape(pooled, (-1, 3 * 16)), self.kernel)
+
+    class Flowers(tensorflow.Module):
+        def __init__(self):
+            super().__init__()
+            self.bit_model, self.dense1 = Embedding(), scores
+
+        @tensorflow.function(input_signature=[images])
+        def serve(self, x):
+            return {"dense1": tensorflow.matmul(self.bit_model(x), self.dense1)}
+
+    module = Flowers()
+    folder = tmp_path_factory.mktemp("artefact") / "flower_model"
+    tensorflow.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
+    return folder, kernel.numpy(), scores.numpy()
+
+
+def pooled(pixels):
+    """What the artefact computes before its kernel, in NumPy: means of 16 squares, pixels in [0, 1]."""
+    edge = SIZE // 4
+    blocks = pixels.astype(np.float64).reshape(len(pixels), 4, edge, 4, edge, 3) / 255
+    return blocks.mean(axis=(2, 4)).reshape(len(pixels), -1)
+
+
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_the_examples_artefact_embeds_as_numpy_does(example, tmp_path):
+    folder, kernel, scores = example
+    model = import_model(folder, tmp_path / "flowers", input_size=SIZE)
+    assert model.network == SavedModel("bit_model", 24, (0.0, 1.0))
+    pixels = draw_samples(SIZE, 6)[[0, 2, 3, 4, 5]]  # black has no direction
+    embedder = load_embedder(str(tmp_path / "flowers"))
+    assert embedder.engine.name == "tensorflow"
+    assert np.abs(embedder.embed_prepared(pixels) - unit(pooled(pixels) @ kernel)).max() < 1e-5
+
+    scored = import_model(folder, tmp_path / "scores", endpoint="serving_default")
+    assert (scored.input_size, scored.dim) == (SIZE, 5)
+    assert scored.digest != model.digest
+    rows = load_embedder(str(tmp_path / "scores")).embed_prepared(pixels)
+    assert np.abs(rows - unit(pooled(pixels) @ kernel @ scores)).max() < 1e-5
+
+
+def test_what_tensorflow_alone_runs_says_so(example, tmp_path):
+    import_model(example[0], tmp_path / "flowers", input_size=SIZE)
+    with pytest.raises(BadModel, match="TensorFlow alone"):
+        load_embedder(str(tmp_path / "flowers"), "keras-example")
+    with pytest.raises(BadModel, match=r"no model.onnx"):
+        load_embedder(str(tmp_path / "flowers"), "onnx")
+
+
+def test_a_changed_saved_model_is_refused(example, tmp_path):
+    import_model(example[0], tmp_path / "flowers", input_size=SIZE)
+    path = tmp_path / "flowers" / "saved_model" / "saved_model.pb"
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(BadModel, match="sha256"):
+        load_embedder(str(tmp_path / "flowers"))
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"endpoint": "embed"}, "no endpoint 'embed' to call; there are .*serving_default"),
+        ({"endpoint": "serving_default", "input_size": 64}, "fixed"),
+        ({"input_size": 64}, "does not take"),
+    ],
+)
+def test_saved_models_that_do_not_fit(example, tmp_path, options, reason):
+    with pytest.raises((BadModel, BadInput), match=reason):
+        import_model(example[0], tmp_path / "flowers", **options)
+    assert not (tmp_path / "flowers").exists()
+
+
+def test_a_folder_that_is_no_saved_model(tensorflow, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadModel, match=r"saved_model\.pb"):
+        import_model(tmp_path / "empty", tmp_path / "model")
+
+
+def test_a_keras_file(tensorflow, tmp_path):
+    keras = pytest.importorskip("keras")
+    images = keras.Input((SIZE, SIZE, 3))
+    rows = keras.layers.Dense(12)(keras.layers.Flatten()(keras.layers.AveragePooling2D(SIZE // 4)(images)))
+    network = keras.Model(images, rows)
+    network.save(tmp_path / "dense.keras")
+    model = import_model(tmp_path / "dense.keras", tmp_path / "dense", input_range=(0, 255))
+    assert (model.input_size, model.dim) == (SIZE, 12)
+    pixels = draw_samples(SIZE, 5)[[0, 2, 3, 4]]
+    expected = unit(network.predict(pixels.astype(np.float32), verbose=0))
+    assert np.abs(load_embedder(str(tmp_path / "dense")).embed_prepared(pixels) - expected).max() < 1e-5
+
+
+def test_code_in_a_keras_file_is_not_run(tensorflow, tmp_path):
+    keras = pytest.importorskip("keras")
+    images = keras.Input((SIZE, SIZE, 3))
+    trap = str(tmp_path / "trap")
+    code = keras.layers.Lambda(lambda x: (__import__("pathlib").Path(trap).touch(), x)[1], output_shape=(SIZE, SIZE, 3))
+    network = keras.Model(images, keras.layers.GlobalAveragePooling2D()(code(images)))
+    Path(trap).unlink(missing_ok=True)
+    network.save(tmp_path / "lambda.keras")
+    with zipfile.ZipFile(tmp_path / "lambda.keras") as archive:
+        assert b"lambda" in archive.read("config.json").lower()
+    with pytest.raises(BadModel, match="safely"):
+        import_model(tmp_path / "lambda.keras", tmp_path / "lambda")
+    assert not Path(trap).exists()
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEARDUP_MODELS", str(tmp_path / "models"))
+
+    def run(*arguments, code=0):
+        result = CliRunner().invoke(main, ["models", *map(str, arguments)])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return result
+
+    return run
+
+
+def test_the_commands(models, tmp_path):
+    write_released(tmp_path / "Small.npz")
+    row = json.loads(models("import", tmp_path / "Small.npz", "--input-size", SIZE, "--format", "json").stdout)
+    assert (row["name"], row["kind"], row["dim"]) == ("small", "bit", RELEASED.features)
+    listed = json.loads(models("list", "--format", "json").stdout)
+    assert {"copy-r26x05", "small"} <= {each["name"] for each in listed["models"]}
+    assert "bit-m-r50x1" in {each["name"] for each in listed["downloadable"]}
+    assert "small: " in models("list").stdout
+    assert "small,bit," in models("list", "--format", "csv").stdout
+    [check] = json.loads(models("verify", "small", "--format", "json").stdout)["models"]
+    assert check == {"name": "small", "engine": "onnx", "error": None, "valid": True}
+
+    weights = tmp_path / "models" / "small" / "weights.npz"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    checks = json.loads(models("verify", "--format", "json", code=1).stdout)["models"]
+    assert [each["valid"] for each in checks if each["name"] == "small"] == [False]
+    (tmp_path / "models" / "small" / "config.json").write_text("{}")
+    assert "small: unusable: " in models("list").stdout
+
+
+def test_names_that_would_leave_the_folder(models, tmp_path):
+    write_released(tmp_path / "w.npz")
+    for name in ("../x", "a/b", "", ".", "A", "default"):
+        assert "use lower-case letters" in models("import", tmp_path / "w.npz", "--name", name, code=1).stderr

@@ -1,0 +1,121 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from neardup.embedding import load_embedder
+from neardup.embedding.model import find_model, model_folders, read_model
+from neardup.embedding.weights import check_weights, load_weights, save_weights
+from neardup.errors import BadInput, BadModel, BadWeights
+from tests.conftest import TINY, random_weights
+
+
+@pytest.fixture
+def copied(tiny_model, tmp_path):
+    return shutil.copytree(tiny_model.folder, tmp_path / "copied")
+
+
+def edit(folder, **fields):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+def test_the_default_model_is_shipped_whole():
+    model = find_model()
+    assert model.folder.parent == model_folders()[0]
+    assert sum(file.stat().st_size for file in model.folder.iterdir()) < 20e6
+    for name in model.files:
+        assert model.file(name).is_file()
+    assert -1 < model.threshold("loose") < model.threshold("default") < model.threshold("strict") < 1
+
+
+def test_a_name_that_is_nowhere():
+    with pytest.raises(BadModel, match="neardup models list"):
+        find_model("resnet")
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"format": 99}, "upgrade neardup"),
+        ({"input_size": 5}, "input size 5"),
+        ({"input_size": "x"}, "not a model's config"),
+        ({"files": {}}, "not a model's config"),
+        ({"files": {"weights.npz": "0", "../x": "0"}}, "outside"),
+        ({"thresholds": {"strict": 2}}, "not a model's config|similarity"),
+        ({"architecture": {}}, "architecture"),
+    ],
+)
+def test_a_damaged_config_is_refused(copied, fields, reason):
+    edit(copied, **fields)
+    with pytest.raises((BadModel, BadInput), match=reason):
+        read_model(copied)
+
+
+def test_changed_weights_are_refused(copied):
+    content = bytearray((copied / "model.onnx").read_bytes())
+    content[-1] ^= 1
+    (copied / "model.onnx").write_bytes(content)
+    with pytest.raises(BadModel, match="sha256"):
+        load_embedder(str(copied))
+
+
+def test_thresholds_by_name_and_number(tiny_model):
+    assert tiny_model.threshold("strict") == 0.99
+    assert tiny_model.threshold("0.25") == 0.25
+    for wrong in ("tight", "1.5", "nan", 7):
+        with pytest.raises(BadInput, match="from -1 to 1"):
+            tiny_model.threshold(wrong)
+
+
+def test_the_rate_of_false_matches_that_a_similarity_keeps(tiny_model):
+    rate = tiny_model.expected_false_match_rate
+    assert [rate(s) for s in (0.99, 0.96, 0.95, 0.93, 0.5)] == [1e-9, 1e-7, 1e-7, 1e-5, None]
+
+
+def test_loading_is_exact_or_names_what_is_wrong(tmp_path):
+    weights = random_weights(TINY)
+    path = tmp_path / "weights.npz"
+    save_weights(path, weights)
+    loaded = load_weights(path, TINY.parameters())
+    assert all((loaded[name] == weights[name].astype(np.float16)).all() for name in weights)
+
+    gone = weights.pop("projection/bias")
+    weights["resnet/head/conv2d/kernel"] = gone
+    save_weights(path, weights)
+    with pytest.raises(BadWeights, match=r"missing \['projection/bias'\], unused \['resnet/head/conv2d/kernel'\]"):
+        load_weights(path, TINY.parameters())
+    weights["projection/bias"] = gone
+    save_weights(path, weights)
+    assert load_weights(path, TINY.parameters(), ignore=("resnet/head/",)).keys() == TINY.parameters().keys()
+
+
+def test_shapes_and_numbers_are_checked():
+    weights = random_weights(TINY)
+    weights["projection/bias"][0] = np.nan
+    with pytest.raises(BadWeights, match=r"projection/bias .* not finite"):
+        check_weights(weights, TINY.parameters(), "here")
+    weights["projection/bias"] = np.zeros(3, np.float32)
+    with pytest.raises(BadWeights, match=r"projection/bias has shape \(3,\)"):
+        check_weights(weights, TINY.parameters(), "here")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"\x93NUMPY"])
+def test_a_file_that_is_no_npz(tmp_path, content):
+    path = tmp_path / "weights.npz"
+    path.write_bytes(content)
+    with pytest.raises(BadWeights, match="fetch the file again"):
+        load_weights(path, TINY.parameters())
+
+
+def test_pickled_arrays_are_refused(tmp_path):
+    path = tmp_path / "weights.npz"
+    np.savez(path, **{name: np.array([None], object) for name in TINY.parameters()})
+    with pytest.raises(BadWeights, match="not a readable"):
+        load_weights(path, TINY.parameters())
+
+
+def test_weights_beyond_float16_are_not_written(tmp_path):
+    with pytest.raises(BadWeights, match="float16"):
+        save_weights(tmp_path / "w.npz", {"a": np.array([1e6], np.float32)})

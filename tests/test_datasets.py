@@ -1,0 +1,141 @@
+"""tfds: sources, from data sets that TensorFlow Datasets itself writes here; nothing is downloaded."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from neardup.cli import main
+from neardup.datasets import Record, extract, from_builder, is_dataset, open_dataset
+from neardup.errors import BadInput
+from neardup.images import find_images
+from neardup.pipeline import ImageFile
+from tests.conftest import draw_photo
+
+tfds = pytest.importorskip("tensorflow_datasets")
+LABELS = ("daisy", "tulips")
+
+
+def jpeg(number):
+    file = io.BytesIO()
+    draw_photo(number).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """Twelve photos in train, three in test, in TFDS's own format on disk."""
+    root = tmp_path_factory.mktemp("tfds")
+    features = tfds.features.FeaturesDict(
+        {"image": tfds.features.Image(), "label": tfds.features.ClassLabel(names=LABELS)}
+    )
+
+    def records(first, count):
+        return [(n, {"image": io.BytesIO(jpeg(n)), "label": LABELS[n % 2]}) for n in range(first, first + count)]
+
+    return tfds.dataset_builders.store_as_tfds_dataset(
+        name="small_flowers", version="1.2.3", features=features, data_dir=root,
+        split_datasets={"train": records(0, 12), "test": records(12, 3)}, disable_shuffling=True,
+    )  # fmt: skip
+
+
+def test_what_is_a_dataset():
+    assert is_dataset("tfds:tf_flowers:train[:85%]")
+    assert not is_dataset("photos/tfds:x")
+
+
+def test_records_keep_bytes_labels_and_order(prepared):
+    dataset = open_dataset(f"tfds:{prepared.data_dir}:train")
+    records = list(dataset)
+    assert len(dataset) == len(records) == 12
+    assert all(isinstance(record, Record) for record in records)
+    assert [record.read() for record in records] == [jpeg(n) for n in range(12)]
+    assert [record.label for record in records] == [LABELS[n % 2] for n in range(12)]
+    assert all(record.path.is_absolute() and record.path.parent.name == "1.2.3" for record in records)
+    assert len({record.path for record in records}) == 12
+
+
+def test_a_record_keeps_its_path_in_every_slice(prepared):
+    whole = [(r.path, r.read()) for r in open_dataset(f"tfds:{prepared.data_dir}:train")]
+    parts = [open_dataset(f"tfds:{prepared.data_dir}:train[{part}]") for part in (":75%", "75%:")]
+    assert [len(part) for part in parts] == [9, 3]
+    assert [(r.path, r.read()) for part in parts for r in part] == whole
+
+
+def test_without_a_split_all_of_them(prepared):
+    records = list(open_dataset(f"tfds:{prepared.data_dir}"))
+    assert sorted(record.read() for record in records) == sorted(jpeg(n) for n in range(15))
+
+
+def test_records_as_files(prepared, tmp_path):
+    paths = extract(open_dataset(f"tfds:{prepared.data_dir}:train"), tmp_path / "out")
+    assert [path.read_bytes() for path in paths] == [jpeg(n) for n in range(12)]
+    assert [path.parent.name for path in paths] == [LABELS[n % 2] for n in range(12)]
+    assert sorted(find_images(tmp_path / "out")) == sorted(paths)
+
+
+def test_a_damaged_shard_is_said(prepared, tmp_path):
+    copied = Path(shutil.copytree(prepared.data_dir, tmp_path / "1.2.3"))
+    [shard] = copied.glob("*train*")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 255
+    shard.write_bytes(content)
+    with pytest.raises(BadInput, match=r"cannot be read .*; prepare it anew"):
+        list(open_dataset(f"tfds:{copied}:train"))
+
+
+def test_an_image_folder_gives_files(tmp_path):
+    for number in range(4):
+        path = tmp_path / "train" / LABELS[number % 2] / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(jpeg(number))
+    for dataset in (from_builder(tfds.ImageFolder(str(tmp_path))), open_dataset(f"tfds:{tmp_path}:train")):
+        files = sorted(dataset, key=lambda source: source.path.name)
+        assert files == [ImageFile(tmp_path / "train" / LABELS[n % 2] / f"{n}.jpg", LABELS[n % 2]) for n in range(4)]
+        assert len(dataset) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("tfds:/nowhere/at/all", "no such folder"),
+        ("tfds:no_such_data_set_anywhere", "cannot be opened"),
+        ("tfds:{}:validation", "no split 'validation'; there are train, test"),
+        ("tfds:{}:train[:x%]", "no split"),
+    ],
+)
+def test_what_cannot_be_opened_says_why(prepared, name, reason):
+    with pytest.raises(BadInput, match=reason):
+        open_dataset(name.format(prepared.data_dir))
+
+
+def test_a_data_set_without_images(tmp_path):
+    features = tfds.features.FeaturesDict({"x": tfds.features.Scalar(dtype=np.int64)})
+    found = tfds.dataset_builders.store_as_tfds_dataset(
+        name="numbers", version="1.0.0", features=features, data_dir=tmp_path, split_datasets={"train": [(0, {"x": 1})]}
+    )
+    with pytest.raises(BadInput, match="0 image features"):
+        open_dataset(f"tfds:{found.data_dir}")
+
+
+def test_indexing_a_data_set_twice_embeds_it_once(prepared, tiny_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        result = CliRunner().invoke(main, [*arguments, "--format", "json"], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    name, model = f"tfds:{prepared.data_dir}:train", str(tiny_model.folder)
+    first, second = (run("index", name, "--model", model) for _ in range(2))
+    assert (first["indexed"], first["images"], first["failed"]) == (12, 12, [])
+    assert (second["indexed"], second["unchanged"], second["removed"]) == (0, 12, 0)
+    (tmp_path / "query.jpg").write_bytes(jpeg(5))
+    [match] = run("query", "query.jpg", "--top", "1")["matches"]
+    assert match["label"] == "tulips"
+    assert match["path"].startswith(str(prepared.data_dir))
+    assert match["similarity"] > 0.999

@@ -1,0 +1,42 @@
+"""Losses worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from neardup.training.losses import entropy, info_nce
+
+# Two photos, two views each; the views of a photo coincide, and the photos are orthogonal.
+PERFECT = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32)
+PHOTOS = np.array([7, 7, 9, 9], np.int32)
+
+
+def test_info_nce_of_perfect_pairs():
+    # Of the three other rows one is at cosine 1, two are at 0: e^2 / (e^2 + 2) at temperature 0.5.
+    expected = -math.log(math.exp(2) / (math.exp(2) + 2))
+    assert float(info_nce(PERFECT, PHOTOS, 0.5)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_info_nce_of_rows_that_are_all_the_same_is_chance():
+    same = np.ones((6, 1), np.float32)
+    assert float(info_nce(same, np.array([0, 0, 1, 1, 2, 2], np.int32), 0.05)) == pytest.approx(math.log(5), rel=1e-6)
+
+
+def test_info_nce_counts_every_view_of_a_photo():
+    # Three views of one photo and one of another, all orthogonal: each positive has a probability of 1/3; the last
+    # row has no positive, and adds nothing.
+    rows = np.eye(4, dtype=np.float32)
+    photos = np.array([0, 0, 0, 1], np.int32)
+    assert float(info_nce(rows, photos, 0.1)) == pytest.approx(3 / 4 * math.log(3), rel=1e-6)
+
+
+def test_entropy_is_minus_the_log_of_the_distance_to_the_nearest_stranger():
+    assert float(entropy(PERFECT, PHOTOS)) == pytest.approx(-math.log(math.sqrt(2)), rel=1e-6)
+    angle = math.radians(60)  # at a distance of 1
+    rows = np.array([[1, 0], [math.cos(angle), math.sin(angle)]], np.float32)
+    assert float(entropy(rows, np.array([0, 1], np.int32))) == pytest.approx(0, abs=1e-6)
+
+
+def test_entropy_stays_finite_where_strangers_coincide():
+    assert float(entropy(np.ones((2, 1), np.float32), np.array([0, 1], np.int32))) == pytest.approx(0.5 * math.log(1e6))

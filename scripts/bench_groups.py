@@ -11,7 +11,6 @@ import argparse
 import hashlib
 import json
 import multiprocessing
-import resource
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neardup.evaluation.benchmark import peak_memory_bytes
 from neardup.groups import find_groups
 from neardup.index import Index, Model
 
@@ -70,7 +70,7 @@ def group(folder: Path) -> dict[str, Any]:
         "largest": largest,
         "seconds": round(time.perf_counter() - started, 1),
         "cpu_seconds": round(time.process_time() - cpu, 1),
-        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_rss_mib": peak_memory_bytes() >> 20,
     }
 
 

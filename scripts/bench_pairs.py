@@ -14,7 +14,6 @@ seconds, of both threads together, are beside the elapsed ones: they say more wh
 import argparse
 import json
 import multiprocessing
-import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench_lsh import DIM, THREADS, clustered_rows, turned
+from neardup.evaluation.benchmark import peak_memory_bytes
 from neardup.lsh import find_pairs
 
 PLANTED = 0.95
@@ -86,7 +86,7 @@ def measure_faiss(rows: int, pairs: int, wanted: float) -> dict[str, Any]:
 
 
 def _figures(name: str, seconds: float, cpu_seconds: float, recall: float, pairs: int) -> dict[str, Any]:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    peak = peak_memory_bytes() / 1024**3
     return {
         "name": name,
         "seconds": round(seconds, 1),

@@ -17,7 +17,9 @@ from neardup.cli import options
 @click.option(
     "--average", type=click.FloatRange(0, 1), default=0.995, show_default=True, help="Momentum of the weights."
 )
-@click.option("--start", metavar="MODEL", help="Begin with this model's weights, by name or folder.")
+@click.option(
+    "--start", metavar="MODEL", help="Begin with the weights of this model, by name or folder, or of this .npz file."
+)
 @click.option("--without", metavar="PREFIX", help="Leave out photos whose name begins so, to validate on for instance.")
 @click.option(
     "--validate-on", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="PATH",
@@ -29,7 +31,7 @@ from neardup.cli import options
 )
 @click.option(
     "--precision", type=click.Choice(["float32", "mixed_bfloat16", "mixed_float16"]), default="float32",
-    show_default=True, help="Reduced precision pays on a GPU, and on a CPU with AMX.",
+    show_default=True, help="Reduced precision pays on a GPU, and on a CPU with AMX or AVX512-BF16.",
 )  # fmt: skip
 @click.option("--workers", type=click.IntRange(0, 64), default=1, show_default=True, help="Processes that make views.")
 @click.option("--input-size", type=click.IntRange(32, 512), help="Of the model made.  [default: 1.25 times --size]")
@@ -79,7 +81,9 @@ def train(
         warmup_steps=min(60, steps // 4), seed=seed,
     )  # fmt: skip
     architecture, weights = Architecture(), None
-    if start is not None:
+    if start is not None and start.endswith(".npz"):
+        weights = load_weights(Path(start), architecture.parameters())
+    elif start is not None:
         begun = find_model(start)
         architecture = begun.architecture
         weights = load_weights(begun.file("weights.npz"), architecture.parameters())

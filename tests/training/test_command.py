@@ -1,0 +1,54 @@
+"""`neardup train` end to end: a few steps on a few photos."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from neardup.cli import main
+from neardup.embedding import load_embedder
+from neardup.embedding.architecture import Architecture
+from neardup.embedding.model import find_model
+from neardup.embedding.weights import load_weights
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a1", "a2", "a3", "a4", "b1"):
+        Image.fromarray(rng.integers(0, 256, (48, 64, 3), np.uint8)).save(folder / f"{name}.png")
+    return folder
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["train", *map(str, arguments)])
+
+
+def test_a_few_steps_from_a_file_of_weights(photos, tmp_path):
+    shipped = find_model("default").file("weights.npz")
+    options = ("--photos", 4, "--size", 32, "--input-size", 64, "--start", shipped, "--without", "b", "--workers", 0)
+    done = run(photos, tmp_path / "mine", "--steps", 2, "--learning-rate", 1e-9, *options, "--format", "json")
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout)
+    assert (result["steps"], result["model"]) == (2, str(tmp_path / "mine/model"))
+    assert (tmp_path / "mine/curve.png").stat().st_size > 1000
+    begun, ended = (
+        load_weights(p, Architecture().parameters()) for p in (shipped, tmp_path / "mine/model/weights.npz")
+    )
+    assert max(np.abs(begun[name] - ended[name]).max() for name in begun) < 1e-3
+    embedder = load_embedder(str(tmp_path / "mine/model"))
+    assert embedder.embed([np.zeros((20, 20, 3), np.uint8)]).shape == (1, 256)
+    # The same command goes on where a run was stopped: here, at its end.
+    again = run(photos, tmp_path / "mine", "--steps", 2, "--learning-rate", 1e-9, *options, "--format", "json")
+    assert json.loads(again.stdout)["loss"] == result["loss"]
+
+
+def test_fewer_photos_than_a_batch_is_said(photos, tmp_path):
+    done = run(photos, tmp_path / "mine", "--photos", 6)
+    assert done.exit_code == 1
+    assert "5 photos, fewer than the 6 of a batch" in done.stderr
+    assert not (tmp_path / "mine").exists()

@@ -47,8 +47,9 @@ def test_a_few_steps_from_a_file_of_weights(photos, tmp_path):
     assert json.loads(again.stdout)["loss"] == result["loss"]
 
 
-def test_fewer_photos_than_a_batch_is_said(photos, tmp_path):
-    done = run(photos, tmp_path / "mine", "--photos", 6)
+def test_fewer_photos_than_a_batch_is_said(photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run(photos, "--photos", 6)
     assert done.exit_code == 1
     assert "5 photos, fewer than the 6 of a batch" in done.stderr
-    assert not (tmp_path / "mine").exists()
+    assert not (tmp_path / "trained").exists()

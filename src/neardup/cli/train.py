@@ -9,7 +9,7 @@ from neardup.cli import options
 
 @click.command()
 @click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("output", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("output", type=click.Path(file_okay=False, path_type=Path), default=Path("trained"))
 @click.option("--steps", type=click.IntRange(min=2), default=20_000, show_default=True, help="Steps of the whole run.")
 @click.option("--photos", type=click.IntRange(min=2), default=128, show_default=True, help="Photos of a batch.")
 @click.option("--size", type=click.IntRange(32, 512), default=128, show_default=True, help="Edge of a view, in pixels.")
@@ -58,8 +58,8 @@ def train(
 ) -> None:
     """Train an encoder on the photos under PATH, without labels, to tell copies from everything else.
 
-    OUTPUT receives checkpoints, a log, a curve and the model; the same command goes on where a run was stopped. It
-    runs in Keras on $KERAS_BACKEND: tensorflow (the default), jax or torch.
+    OUTPUT (default: ./trained) receives checkpoints, a log, a curve and the model; the same command goes on where a
+    run was stopped. It runs in Keras on $KERAS_BACKEND: tensorflow (the default), jax or torch.
     """
     from neardup.embedding.architecture import Architecture
     from neardup.embedding.export import export_model

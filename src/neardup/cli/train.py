@@ -18,6 +18,10 @@ from neardup.cli import options
     "--average", type=click.FloatRange(0, 1), default=0.995, show_default=True, help="Momentum of the weights."
 )
 @click.option(
+    "--untouched", type=click.FloatRange(0, 1), default=0.4, show_default=True,
+    help="Share of pairs of which one view is the photo as it is; the rest are of two edited views.",
+)  # fmt: skip
+@click.option(
     "--start", metavar="MODEL", help="Begin with the weights of this model, by name or folder, or of this .npz file."
 )
 @click.option("--without", metavar="PREFIX", help="Leave out photos whose name begins so, to validate on for instance.")
@@ -45,6 +49,7 @@ def train(
     size: int,
     learning_rate: float,
     average: float,
+    untouched: float,
     start: str | None,
     without: str | None,
     validate_on: Path | None,
@@ -77,8 +82,8 @@ def train(
     if len(paths) < photos:
         raise BadInput(f"{path}: {len(paths)} photos, fewer than the {photos} of a batch; give more, or --photos")
     recipe = Recipe(
-        steps=steps, size=size, photos=photos, learning_rate=learning_rate, average=average, precision=precision,
-        warmup_steps=min(60, steps // 4), seed=seed,
+        steps=steps, size=size, photos=photos, learning_rate=learning_rate, average=average, untouched=untouched,
+        precision=precision, warmup_steps=min(60, steps // 4), seed=seed,
     )  # fmt: skip
     architecture, weights = Architecture(), None
     if start is not None and start.endswith(".npz"):

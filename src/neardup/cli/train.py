@@ -18,7 +18,7 @@ from neardup.cli import options
     "--average", type=click.FloatRange(0, 1), default=0.995, show_default=True, help="Momentum of the weights."
 )
 @click.option(
-    "--untouched", type=click.FloatRange(0, 1), default=0.4, show_default=True,
+    "--untouched", type=click.FloatRange(0, 1), default=0.8, show_default=True,
     help="Share of pairs of which one view is the photo as it is; the rest are of two edited views.",
 )  # fmt: skip
 @click.option(

@@ -1,7 +1,8 @@
 """Self-supervised training for copy detection: a folder of photos in, weights out; no labels.
 
-Each step shows the network two edited views of every photo of a batch, and asks it to find the other view among
-all (InfoNCE), while nearest strangers are pushed apart (entropy); the weights' moving average is what is kept.
+Each step shows the network two views of every photo of a batch, an edited one and most often the photo as it is, and
+asks it to find the other view among all (InfoNCE), while nearest strangers are pushed apart (entropy); the weights'
+moving average is what is kept.
 """
 
 import csv

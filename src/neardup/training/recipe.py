@@ -27,7 +27,7 @@ class Recipe:
     entropy_weight: float = 5.0
     average: float = 0.995  # momentum of the weights' moving average
     same_folder: float = 0.5  # share of a batch from one folder: look-alikes are the hard negatives
-    untouched: float = 0.4  # share of pairs whose first view is the photo as it is
+    untouched: float = 0.8  # share of pairs whose first view is the photo as it is, as an indexed one is
     hardness: tuple[float, float] = (0.7, 1.2)  # at the start, and from 60 % of the steps on
     precision: str = "float32"
     seed: int = 0

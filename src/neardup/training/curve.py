@@ -46,7 +46,8 @@ def plot_curve(log: Path, picture: Path) -> None:
             other.plot(
                 [row["step"] for row in validated], [row[name] for row in validated], "o-", color=colour, label=label
             )
-        other.legend(loc="upper right")
-    axis.legend(loc="lower left")
+        other.spines[["top"]].set_visible(False)
     axis.spines[["top"]].set_visible(False)
+    # Above the drawing: the curves may be anywhere in it.
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
     figure.savefig(picture, dpi=120)

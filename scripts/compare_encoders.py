@@ -4,7 +4,7 @@ python scripts/compare_encoders.py MODEL_FOLDER PHOTOS [--begins 0] [--sizes 128
 
 Quality is judged by ten attacks of the evaluation suite (100 originals in a gallery of 1,000, 300 negatives), speed by
 embedding batches of 32 prepared images with the default engine on all cores. Fewer dimensions are the first principal
-components of the photos' embeddings. Letterboxing says nothing on photos that are square already.
+components of the photos' embeddings.
 """
 
 import argparse

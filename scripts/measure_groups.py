@@ -1,6 +1,6 @@
 """Groups against the truth: photos of yours and edited copies of them, at several thresholds.
 
-    python scripts/measure_groups.py PHOTOS [--copies 2000] [--work DIR] [--thresholds 0.5 0.6 ...] [--json FILE]
+    python scripts/measure_groups.py PHOTOS [--copies 2000] [--work DIR] [--thresholds 0.6 0.7 ...] [--json FILE]
 
 Every copy is a photo drawn by the seed and edited by one attack of neardup.evaluation.attacks, taking the attacks in
 turn. Both are indexed together. A pair counts when a group holds it as keeper and member:
@@ -30,6 +30,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from neardup.embedding.model import find_model
 from neardup.evaluation.attacks import ATTACKS, attack
 from neardup.groups import DuplicateGroup, find_groups
 from neardup.images import find_images, load_image
@@ -133,11 +134,12 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=2000)
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "measure_groups")
     parser.add_argument("--model", default="default")
-    parser.add_argument("--thresholds", type=float, nargs="+", default=[0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95])
+    parser.add_argument("--thresholds", type=float, nargs="+", help="[default: those of the model]")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--list", type=Path, help="CSV of the pairs of two photos, at the lowest threshold")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    thresholds = options.thresholds or sorted(find_model(options.model).thresholds.values())
 
     folder = options.work / "index"
     if not (options.work / "copies.csv").exists():
@@ -149,7 +151,7 @@ def main() -> None:
     print(f"{index.images} images, {len(truth)} of them edited copies")
     rows = []
     per_attack = {}
-    for threshold in options.thresholds:
+    for threshold in thresholds:
         row, found, photo_pairs = measure(index, truth, threshold)
         rows.append(row)
         per_attack[threshold] = found
@@ -157,16 +159,14 @@ def main() -> None:
             f"{threshold:.3f}  groups {row.groups:6}  images {row.images:6}  precision {row.precision:.4f}"
             f"  recall {row.recall:.4f}  photo pairs {row.photo_pairs:6}  {row.seconds:.1f} s"
         )
-        if options.list and threshold == min(options.thresholds):
+        if options.list and threshold == min(thresholds):
             with options.list.open("w", newline="") as file:
                 csv.writer(file).writerows(photo_pairs)
     totals = Counter(name for name, _ in truth.values())
-    print("recall by attack at " + " ".join(f"{threshold:.2f}" for threshold in options.thresholds))
+    print("recall by attack at " + " ".join(f"{threshold:.2f}" for threshold in thresholds))
     for name in ATTACKS:
-        print(
-            f"  {name:36}" + " ".join(f"{per_attack[t][name] / max(1, totals[name]):.2f}" for t in options.thresholds)
-        )
-    middle = options.thresholds[len(options.thresholds) // 2]
+        print(f"  {name:36}" + " ".join(f"{per_attack[t][name] / max(1, totals[name]):.2f}" for t in thresholds))
+    middle = thresholds[len(thresholds) // 2]
     again = shuffled(index, options.work / "shuffled", options.seed + 1)
     same = list(find_groups(again, min_similarity=middle)) == list(find_groups(index, min_similarity=middle))
     print(f"the same groups at {middle} from a shuffled order: {same}")

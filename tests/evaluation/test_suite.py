@@ -172,9 +172,10 @@ def test_pairs_are_read_from_a_file(tmp_path):
     tmp_path = tmp_path.resolve()
     for name in ("a.jpg", "b, c.jpg", "d.jpg"):
         (tmp_path / name).touch()
-    file = tmp_path / "same.csv"
+    file = tmp_path / "lists" / "same.csv"
+    file.parent.mkdir()
     file.write_text(f'a.jpg,"b, c.jpg"\n\n{tmp_path / "d.jpg"},../{tmp_path.name}/a.jpg\n')
-    assert read_pairs(file) == {
+    assert read_pairs(file, tmp_path) == {
         (tmp_path / "a.jpg", tmp_path / "b, c.jpg"),
         (tmp_path / "d.jpg", tmp_path / "a.jpg"),
     }
@@ -188,7 +189,7 @@ def test_a_file_of_pairs_that_cannot_be_used_is_refused(tmp_path, content, reaso
     file = tmp_path / "same.csv"
     file.write_text(content)
     with pytest.raises(BadInput, match=reason):
-        read_pairs(file)
+        read_pairs(file, tmp_path)
 
 
 def test_a_plot_that_cannot_be_written_is_refused(report, tmp_path):

@@ -28,7 +28,7 @@ from neardup.cli import options
     "--same",
     type=click.Path(path_type=Path),
     metavar="FILE.csv",
-    help="Known near-duplicates, two paths a line: only the first takes part.",
+    help="Known near-duplicates, two paths a line, from PATH on: only the first takes part.",
 )
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.png", help="Draw the recall per attack."
@@ -65,7 +65,7 @@ def evaluate(
 
     if plot and not plot.parent.is_dir():  # said now, not after minutes of work
         raise BadInput(f"{plot}: no such folder; make it, or give another file for the plot")
-    known = suite.read_pairs(same) if same else ()
+    known = suite.read_pairs(same, path) if same else ()
     found = find_images(path.resolve(), on_error=lambda where, error: note(f"{where}: {error}"))
     drawn = suite.draw(found, seed, limit=photos, same=known)
     embedder = load_embedder(model, engine)

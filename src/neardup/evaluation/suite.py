@@ -229,8 +229,8 @@ def draw(
     return [ordered[i] for i in np.random.default_rng(seed).permutation(len(ordered))[:limit]]
 
 
-def read_pairs(path: Path) -> set[tuple[Path, Path]]:
-    """Pairs of paths from a CSV file with two columns and no header; relative ones start at the file's folder."""
+def read_pairs(path: Path, photos: Path) -> set[tuple[Path, Path]]:
+    """Pairs of paths from a CSV file with two columns and no header; relative ones start at the folder `photos`."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = [row for row in csv.reader(file) if row]
@@ -239,8 +239,7 @@ def read_pairs(path: Path) -> set[tuple[Path, Path]]:
     for row in rows:
         if len(row) != 2:
             raise BadInput(f"{path}: {len(row)} columns in {','.join(row)!r}; give two paths a line")
-    folder = path.absolute().parent
-    pairs = {((folder / a).resolve(), (folder / b).resolve()) for a, b in rows}
+    pairs = {((photos / a).resolve(), (photos / b).resolve()) for a, b in rows}
     for photo in sorted({photo for pair in pairs for photo in pair}):
         if not photo.is_file():
             raise BadInput(f"{path}: {photo} is no file; correct the path or remove its line")

@@ -1,13 +1,15 @@
 """An index: images under folders of yours, with their embeddings, hashed so that a query reads few of them."""
 
 import os
+import sqlite3
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +71,8 @@ class Index:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._path = folder / CATALOG
+        # Threads may not meet within one connection: with Python 3.12's sqlite3 one gets the other's row, or an error.
+        self._lock = threading.Lock()
         self._connection = catalog.open_to_read(folder)
         # Closes the connection when the index is dropped, since nobody is asked to.
         self._closer = weakref.finalize(self, self._connection.close)
@@ -295,7 +299,7 @@ class Index:
         return sorted(matches, key=lambda match: (-match.similarity, -match.jaccard, os.fsencode(match.path)))
 
     def _images_of(self, content: int) -> list[tuple[Path, str | None]]:
-        with catalog.damage_named(self._path):
+        with self._lock, catalog.damage_named(self._path):
             found = self._connection.execute(
                 "SELECT path, label FROM images WHERE content = ? ORDER BY path", (content,)
             ).fetchall()
@@ -312,12 +316,15 @@ class Index:
     def __iter__(self) -> Iterator[IndexedImage]:
         """Every image, by rising row, then path; read as they are asked for."""
         with catalog.damage_named(self._path):
-            cursor = self._connection.execute(
+            cursor = self._connection.cursor()
+            select = (
                 "SELECT path, label, size_bytes, mtime_ns, digest, width, height, contents.id"
                 " FROM images CROSS JOIN contents ON contents.id = images.content ORDER BY images.content, path"
             )
+            with self._lock:
+                cursor.execute(select)
             count = 0
-            while block := cursor.fetchmany(_IMAGES_AT_A_TIME):
+            while block := self._fetch(cursor):
                 rows = self._rows_of(np.array([image[7] for image in block], np.int64))
                 for image, row in zip(block, rows.tolist(), strict=True):
                     path, label, *facts = image[:7]
@@ -325,6 +332,10 @@ class Index:
                 count += len(block)
         if count != self.images:
             raise DamagedIndex(f"{self._path}: {self.images - count} images have no content; {REBUILD}")
+
+    def _fetch(self, cursor: sqlite3.Cursor) -> list[Any]:
+        with self._lock:
+            return cursor.fetchmany(_IMAGES_AT_A_TIME)
 
     def _rows_of(self, contents: NDArray[np.int64]) -> NDArray[np.int64]:
         """Rows of ascending content ids."""

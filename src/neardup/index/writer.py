@@ -3,6 +3,7 @@
 import errno
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -85,25 +86,26 @@ def _encoded(name: str | None) -> bytes | None:
 
 
 def _whole(method: Callable[Concatenate["IndexWriter", _P], _R], /) -> Callable[Concatenate["IndexWriter", _P], _R]:
-    """A step that fails or is interrupted half-way takes everything since the last commit with it."""
+    """One step at a time; one that fails or is interrupted half-way takes everything since the last commit with it."""
 
     @wraps(method)
     def step(self: "IndexWriter", *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        if self._failed:
-            raise IndexNotWritten(
-                f"{self._folder}: an earlier step failed or was interrupted; the index holds the "
-                f"{self._committed_images} images of its last commit: run again to go on"
-            )
-        try:
-            return method(self, *args, **kwargs)
-        except (BadInput, ModelMismatch):  # found before anything was changed
-            raise
-        except BaseException as error:
-            self._failed = True
-            self.roll_back()
-            if isinstance(error, (sqlite3.Error, OSError)):
-                raise _not_written(self._folder, self._committed_images, error) from error
-            raise
+        with self._lock:
+            if self._failed:
+                raise IndexNotWritten(
+                    f"{self._folder}: an earlier step failed or was interrupted; the index holds the "
+                    f"{self._committed_images} images of its last commit: run again to go on"
+                )
+            try:
+                return method(self, *args, **kwargs)
+            except (BadInput, ModelMismatch):  # found before anything was changed
+                raise
+            except BaseException as error:
+                self._failed = True
+                self.roll_back()
+                if isinstance(error, (sqlite3.Error, OSError)):
+                    raise _not_written(self._folder, self._committed_images, error) from error
+                raise
 
     return cast("Callable[Concatenate[IndexWriter, _P], _R]", step)
 
@@ -124,6 +126,8 @@ class IndexWriter:
         commit_interval_s: float,
     ) -> None:
         self._folder = folder
+        # Threads may not meet within one connection: with Python 3.12's sqlite3 one gets the other's row, or an error.
+        self._lock = threading.RLock()
         self._connection = connection
         self._model = model
         self._commit_interval_s = commit_interval_s
@@ -179,16 +183,17 @@ class IndexWriter:
     @property
     def images(self) -> int:
         """Paths in the index, this writer's changes included."""
-        return int(self._connection.execute("SELECT count(*) FROM images").fetchone()[0])
+        with self._lock:
+            return int(self._connection.execute("SELECT count(*) FROM images").fetchone()[0])
 
     @_whole
     def state(self, path: Path) -> FileState | None:
         """What is recorded of a file; None when it is new, or failed under another decoder."""
         key = os.fsencode(path)
         row = self._connection.execute(
-            "SELECT size_bytes, mtime_ns, content, label, NULL FROM images WHERE path = ?1 UNION ALL "
-            "SELECT size_bytes, mtime_ns, NULL, NULL, error FROM failures WHERE path = ?1 AND decoder = ?2",
-            (key, self._model.decoder),
+            "SELECT size_bytes, mtime_ns, content, label, NULL FROM images WHERE path = ? UNION ALL "
+            "SELECT size_bytes, mtime_ns, NULL, NULL, error FROM failures WHERE path = ? AND decoder = ?",
+            (key, key, self._model.decoder),
         ).fetchone()
         if row is None:
             return None
@@ -381,7 +386,10 @@ class IndexWriter:
         """Forget everything since the last commit, and the files that it wrote."""
         self._pending.clear()
         self._pending_contents.clear()
-        with suppress(sqlite3.Error):  # closing the connection rolls back too; what matters is the error before
+        with (
+            self._lock,
+            suppress(sqlite3.Error),
+        ):  # closing the connection rolls back too; what matters is the error before
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             self._remove_unlisted()

@@ -49,18 +49,19 @@ def letterbox(photo: Photo) -> Photo:
     return np.asarray(ImageOps.pad(Image.fromarray(photo), (edge, edge), color=(128, 128, 128)))
 
 
-def reduced(model: Model, weights: Weights, dim: int, photos: list[Path]) -> tuple[Model, Weights]:
-    """The model with its projection turned to the principal components of the photos' embeddings, and cut."""
+def principal_components(model: Model, photos: list[Path]) -> np.ndarray:
+    """Of the photos' embeddings, as columns, the largest first: (dim, dim) float32."""
     embedder = load_embedder(str(model.folder))
     chosen = np.random.default_rng(0).permutation(len(photos))[:PHOTOS_FOR_COMPONENTS]
     batches = np.array_split(chosen, -(-len(chosen) // BATCH))
     rows = [embedder.embed([load_photo(photos[i]) for i in batch]) for batch in batches]
-    components = np.linalg.eigh(np.cov(np.concatenate(rows), rowvar=False))[1][:, ::-1][:, :dim]
-    turned = {
-        "projection/kernel": weights["projection/kernel"].astype(np.float32) @ components,
-        "projection/bias": weights["projection/bias"].astype(np.float32) @ components,
-    }
-    return replace(model, network=replace(model.architecture, projection=dim)), {**weights, **turned}
+    return np.linalg.eigh(np.cov(np.concatenate(rows), rowvar=False))[1][:, ::-1].astype(np.float32)
+
+
+def reduced(model: Model, weights: Weights, components: np.ndarray) -> tuple[Model, Weights]:
+    """The model with its projection turned to these columns, and cut to them."""
+    turned = {name: weights[name].astype(np.float32) @ components for name in ("projection/kernel", "projection/bias")}
+    return replace(model, network=replace(model.architecture, projection=components.shape[1])), {**weights, **turned}
 
 
 def judge(
@@ -97,8 +98,9 @@ def main() -> None:
     rows = [judge(f"{size}", model, weights, size, photos) for size in sizes]
     shipped = model.input_size
     judge(f"{shipped}, letterboxed", model, weights, shipped, photos, letterbox)
+    components = principal_components(model, photos)
     for dim in DIMENSIONS:
-        judge(f"{shipped}, {dim} dimensions", *reduced(model, weights, dim, photos), shipped, photos)
+        judge(f"{shipped}, {dim} dimensions", *reduced(model, weights, components[:, :dim]), shipped, photos)
     if options.plot:
         plot(sizes, rows, options.plot)
 

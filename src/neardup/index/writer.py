@@ -386,10 +386,8 @@ class IndexWriter:
         """Forget everything since the last commit, and the files that it wrote."""
         self._pending.clear()
         self._pending_contents.clear()
-        with (
-            self._lock,
-            suppress(sqlite3.Error),
-        ):  # closing the connection rolls back too; what matters is the error before
+        # Closing the connection rolls back too; what matters is the error before.
+        with self._lock, suppress(sqlite3.Error):
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             self._remove_unlisted()

@@ -11,15 +11,16 @@ from neardup.cli import options
 @click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path), default=Path("trained"))
 @click.option("--steps", type=click.IntRange(min=2), default=20_000, show_default=True, help="Steps of the whole run.")
-@click.option("--photos", type=click.IntRange(min=2), default=128, show_default=True, help="Photos of a batch.")
+@click.option("--photos", type=click.IntRange(min=2), default=96, show_default=True, help="Photos of a batch.")
 @click.option("--size", type=click.IntRange(32, 512), default=128, show_default=True, help="Edge of a view, in pixels.")
+@click.option("--final-size", type=click.IntRange(32, 512), help="Edge of a view in the last fifth of the steps.")
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=1.5e-3, show_default=True)
 @click.option(
     "--average", type=click.FloatRange(0, 1), default=0.995, show_default=True, help="Momentum of the weights."
 )
 @click.option(
-    "--untouched", type=click.FloatRange(0, 1), default=0.8, show_default=True,
-    help="Share of pairs of which one view is the photo as it is; the rest are of two edited views.",
+    "--untouched", type=click.FloatRange(0, 1), default=0.9, show_default=True,
+    help="Share of photos of which one view is the photo as it is; of the rest all are edited.",
 )  # fmt: skip
 @click.option(
     "--start", metavar="MODEL", help="Begin with the weights of this model, by name or folder, or of this .npz file."
@@ -38,7 +39,11 @@ from neardup.cli import options
     show_default=True, help="Reduced precision pays on a GPU, and on a CPU with AMX or AVX512-BF16.",
 )  # fmt: skip
 @click.option("--workers", type=click.IntRange(0, 64), default=1, show_default=True, help="Processes that make views.")
-@click.option("--input-size", type=click.IntRange(32, 512), help="Of the model made.  [default: 1.25 times --size]")
+@click.option(
+    "--input-size",
+    type=click.IntRange(32, 512),
+    help="Of the model made.  [default: 1.25 times that of the last views]",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @options.output_format
 def train(
@@ -47,6 +52,7 @@ def train(
     steps: int,
     photos: int,
     size: int,
+    final_size: int | None,
     learning_rate: float,
     average: float,
     untouched: float,
@@ -82,8 +88,8 @@ def train(
     if len(paths) < photos:
         raise BadInput(f"{path}: {len(paths)} photos, fewer than the {photos} of a batch; give more, or --photos")
     recipe = Recipe(
-        steps=steps, size=size, photos=photos, learning_rate=learning_rate, average=average, untouched=untouched,
-        precision=precision, warmup_steps=min(60, steps // 4), seed=seed,
+        steps=steps, size=size, final_size=final_size or 0, photos=photos, learning_rate=learning_rate, average=average,
+        untouched=untouched, precision=precision, warmup_steps=min(60, steps // 4), seed=seed,
     )  # fmt: skip
     architecture, weights = Architecture(), None
     if start is not None and start.endswith(".npz"):
@@ -92,7 +98,7 @@ def train(
         begun = find_model(start)
         architecture = begun.architecture
         weights = load_weights(begun.file("weights.npz"), architecture.parameters())
-    tested = input_size or size * 5 // 4 // 16 * 16
+    tested = input_size or (final_size or size) * 5 // 4 // 16 * 16
 
     def report(row: dict[str, float]) -> None:
         step = int(row["step"])

@@ -1,8 +1,8 @@
 """Self-supervised training for copy detection: a folder of photos in, weights out; no labels.
 
-Each step shows the network two views of every photo of a batch, an edited one and most often the photo as it is, and
-asks it to find the other view among all (InfoNCE), while nearest strangers are pushed apart (entropy); the weights'
-moving average is what is kept.
+Each step shows the network a few views of every photo of a batch, most often the photo as it is and edited versions,
+and asks it to tell the views of that photo from all others (InfoNCE), while nearest strangers are pushed apart
+(entropy). Photos that look alike to the network come in one batch (mining). The weights' moving average is kept.
 """
 
 import csv
@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -28,6 +29,7 @@ from neardup.embedding.bit import build_bit, get_weights, set_weights
 from neardup.embedding.weights import Weights, check_weights, save_weights
 from neardup.errors import BadInput
 from neardup.training.losses import entropy, info_nce
+from neardup.training.mining import mine
 from neardup.training.recipe import Batch, Batches, Recipe
 
 AHEAD = 3  # batches made before they are needed
@@ -53,11 +55,12 @@ class CopyDetector(keras.Model):
 def build_trainer(architecture: Architecture, recipe: Recipe, start: Weights | None) -> CopyDetector:
     keras.utils.set_random_seed(recipe.seed)
     keras.mixed_precision.set_global_policy(recipe.precision)
-    trunk = build_bit(architecture, recipe.size)
+    size = None if recipe.final_size else recipe.size
+    trunk = build_bit(architecture, size)
     if start is not None:
         set_weights(trunk, start)
     model = CopyDetector(trunk, recipe)
-    model.build((None, recipe.size, recipe.size, 3))
+    model.build((None, size, size, 3))
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0, max(1, recipe.steps - recipe.warmup_steps), alpha=0.01,
         warmup_target=recipe.learning_rate, warmup_steps=recipe.warmup_steps,
@@ -88,6 +91,7 @@ class Checkpoint:
     step: int
     state: dict[str, NDArray[Any]]  # the trainer's and the optimizer's variables, in order
     average: Weights
+    look_alikes: NDArray[np.int32] | None = None
 
     @staticmethod
     def _variables(model: CopyDetector) -> dict[str, Any]:
@@ -95,9 +99,11 @@ class Checkpoint:
         return {f"state/{number:04d}": variable for number, variable in enumerate(variables)}
 
     @classmethod
-    def of(cls, model: CopyDetector, average: MovingAverage, step: int) -> "Checkpoint":
+    def of(
+        cls, model: CopyDetector, average: MovingAverage, step: int, look_alikes: NDArray[np.int32] | None
+    ) -> "Checkpoint":
         state = {name: ops.convert_to_numpy(v) for name, v in cls._variables(model).items()}
-        return cls(step, state, average.weights)
+        return cls(step, state, average.weights, look_alikes)
 
     def restore(self, model: CopyDetector) -> MovingAverage:
         variables = self._variables(model)
@@ -111,6 +117,8 @@ class Checkpoint:
         temporary = path.with_name(path.name + ".tmp")
         arrays: dict[str, Any] = {"step": np.int64(self.step), **self.state}
         arrays |= {f"average/{name}": value for name, value in self.average.items()}
+        if self.look_alikes is not None:
+            arrays["look_alikes"] = self.look_alikes
         with temporary.open("wb") as file:
             np.savez(file, **arrays)
             file.flush()
@@ -122,7 +130,8 @@ class Checkpoint:
         with np.load(path, allow_pickle=False) as file:
             state = {name: file[name] for name in file.files if name.startswith("state/")}
             average = {name[8:]: file[name] for name in file.files if name.startswith("average/")}
-            return cls(int(file["step"]), state, average)
+            look_alikes = file["look_alikes"] if "look_alikes" in file.files else None
+            return cls(int(file["step"]), state, average, look_alikes)
 
 
 _batches: Batches | None = None  # a worker process's own
@@ -179,7 +188,7 @@ def train(
 ) -> Path:
     """Train on photos, writing to the folder `output`: checkpoint.npz, weights.npz, best.npz, log.csv, recipe.json.
 
-    paths:     photos in a fixed order; their folders serve as classes of look-alikes
+    paths:     photos in a fixed order; their folders serve as classes of look-alikes until the network knows better
     start:     weights to begin from, by released name; a checkpoint in `output` goes first
     validate:  takes a function from (n, size, size, 3) uint8 to embeddings; returns figures with "uap" among them
     patience:  validations without a better uAP before the run ends early; 0 never does
@@ -193,41 +202,48 @@ def train(
     architecture = architecture or Architecture()
     model = build_trainer(architecture, recipe, start)
     average, step = MovingAverage(get_weights(model.trunk), recipe.average), 0
+    look_alikes = None
     checkpoint = output / "checkpoint.npz"
     if checkpoint.exists():
         saved = Checkpoint.read(checkpoint)
-        average, step = saved.restore(model), saved.step
+        average, step, look_alikes = saved.restore(model), saved.step, saved.look_alikes
     (output / "recipe.json").write_text(
         json.dumps({"recipe": recipe.to_json(), "architecture": architecture.to_json()}, indent=2) + "\n"
     )
     log = _Log(output / "log.csv", step)
     saved_at = time.monotonic()
-    started, views_seen = time.monotonic(), 0
-    stream = _stream(Batches(recipe, paths), step, recipe.steps, workers)
+    seconds, views_seen = 0.0, 0
     try:
-        for batch in stream:
-            loss = float(model.train_on_batch(batch.views, batch.photos))
-            step += 1
-            views_seen += len(batch.views)
-            average.update(get_weights(model.trunk), step)
-            row = {"step": step, "loss": loss, "views_per_second": views_seen / (time.monotonic() - started)}
-            if validate and (step % validate_every == 0 or step == recipe.steps):
-                row |= validate(_embedder(architecture, average.weights))
-                if row["uap"] > log.best:
-                    save_weights(output / "best.npz", average.weights)
-            log.add(row)
-            report(row)
-            if time.monotonic() - saved_at >= checkpoint_seconds or step == recipe.steps:
-                Checkpoint.of(model, average, step).write(checkpoint)
-                save_weights(output / "weights.npz", average.weights)
-                saved_at = time.monotonic()
-            if patience and log.since_best >= patience:
-                break
+        while step < recipe.steps and not (patience and log.since_best >= patience):
+            if step % recipe.mine_every == 0 and (step or start is not None):
+                look_alikes = mine(paths, _embedder(architecture, average.weights), recipe.size_at(step), recipe.seed)
+            until = min(recipe.steps, (step // recipe.mine_every + 1) * recipe.mine_every)
+            with closing(_stream(Batches(recipe, paths, look_alikes), step, until, workers)) as stream:
+                begun = time.monotonic()
+                for batch in stream:
+                    loss = float(model.train_on_batch(batch.views, batch.photos))
+                    step += 1
+                    views_seen += len(batch.views)
+                    average.update(get_weights(model.trunk), step)
+                    seconds += time.monotonic() - begun
+                    row = {"step": step, "loss": loss, "views_per_second": views_seen / seconds}
+                    if validate and (step % validate_every == 0 or step == recipe.steps):
+                        row |= validate(_embedder(architecture, average.weights))
+                        if row["uap"] > log.best:
+                            save_weights(output / "best.npz", average.weights)
+                    log.add(row)
+                    report(row)
+                    if time.monotonic() - saved_at >= checkpoint_seconds or step == recipe.steps:
+                        Checkpoint.of(model, average, step, look_alikes).write(checkpoint)
+                        save_weights(output / "weights.npz", average.weights)
+                        saved_at = time.monotonic()
+                    if patience and log.since_best >= patience:
+                        break
+                    begun = time.monotonic()
     except KeyboardInterrupt:
-        Checkpoint.of(model, average, step).write(checkpoint)
+        Checkpoint.of(model, average, step, look_alikes).write(checkpoint)
         raise
     finally:
-        stream.close()
         log.close()
     best = output / "best.npz"
     return best if best.exists() else output / "weights.npz"

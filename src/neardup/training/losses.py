@@ -9,20 +9,24 @@ MASKED = -1e9
 
 
 def info_nce(embeddings: Any, photos: Any, temperature: float) -> Any:
-    """InfoNCE over the views of a batch (van den Oord et al., arXiv 1807.03748; NT-Xent, arXiv 2002.05709, eq. 1).
+    """InfoNCE between the first view of each photo and its other views (van den Oord et al., arXiv 1807.03748).
 
-    embeddings: (n, dim) float32 unit rows, every photo twice
+    embeddings: (n, dim) float32 unit rows
     photos:     (n,) int32, the photo that each row is a view of
-    returns:    scalar, the mean over anchors of the cross-entropy of finding the other view
+    returns:    scalar, the mean over rows of the cross-entropy of telling a positive from all rows of other photos;
+                for two views a photo that is NT-Xent (arXiv 2002.05709, eq. 1)
     """
+    # Edited views of one photo are no positives of each other: two small crops may have nothing in common.
     # No memory of earlier batches (arXiv 1912.06798): its rows are of older weights, and the network soon learned to
     # move all embeddings together, away from where they had been, until everything was within a cosine of 0.8.
-    itself = ops.cast(ops.eye(ops.shape(embeddings)[0]), "bool")
-    logits = ops.where(itself, MASKED, ops.matmul(embeddings, ops.transpose(embeddings)) / temperature)
+    logits = ops.matmul(embeddings, ops.transpose(embeddings)) / temperature
     same = ops.equal(photos[:, None], photos[None, :])
-    positive = ops.cast(ops.logical_and(same, ops.logical_not(itself)), "float32")
-    log_probabilities = ops.log_softmax(logits, axis=1)
-    return -ops.mean(ops.sum(log_probabilities * positive, axis=1) / ops.maximum(ops.sum(positive, axis=1), 1.0))
+    negatives = ops.logsumexp(ops.where(same, MASKED, logits), axis=1, keepdims=True)
+    earlier = ops.sum(ops.tril(ops.cast(same, "int32"), -1), axis=1)
+    first = ops.equal(earlier, 0)
+    positive = ops.cast(ops.logical_and(same, ops.logical_xor(first[:, None], first[None, :])), "float32")
+    losses = (ops.logaddexp(logits, negatives) - logits) * positive
+    return ops.mean(ops.sum(losses, axis=1) / ops.maximum(ops.sum(positive, axis=1), 1.0))
 
 
 def entropy(embeddings: Any, photos: Any) -> Any:

@@ -43,7 +43,7 @@ COLOUR = (
     Family(colour.equalise, 0.05),
     Family(colour.vignette, 0.03),
     Family(colour.grey, 0.12),
-    Family(colour.sepia, 0.03),
+    Family(colour.sepia, 0.06),
     Family(colour.posterise, 0.03, hard=True),
     Family(colour.swap_channels, 0.02, hard=True),
     Family(colour.solarise, 0.01, hard=True),
@@ -74,7 +74,7 @@ QUALITY = (
 # 15 %, 16 %, 4 % and 12 %. All are hard.
 FRAMES: tuple[tuple[frame.Draw, float], ...] = (
     (frame.border, 0.20),
-    (frame.pasted, 0.22),
+    (frame.pasted, 0.25),
     (frame.collage, 0.055),
     (frame.screenshot, 0.16),
 )

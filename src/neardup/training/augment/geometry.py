@@ -17,7 +17,7 @@ CORNERS = ("black", "white", "colour", "mirrored", "inside")
 
 CROP_RATE = 0.85
 MIRROR_RATE = 0.4
-QUARTER_TURN_RATE = 0.22  # × hardness, as the two below
+QUARTER_TURN_RATE = 0.30  # × hardness, as the two below
 ANY_ANGLE_RATE = 0.22
 PERSPECTIVE_RATE = 0.12
 

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.conftest import TINY, draw_photo
 
 from neardup.embedding.bit import get_weights
@@ -9,9 +10,10 @@ from neardup.embedding.weights import load_weights
 from neardup.errors import BadInput
 from neardup.training.copydetect import Checkpoint, MovingAverage, build_trainer, train
 from neardup.training.curve import plot_curve, read_log
-from neardup.training.recipe import Batches, Recipe
+from neardup.training.mining import COPIES, NEAREST, mine
+from neardup.training.recipe import Batches, Recipe, as_it_is, load
 
-RECIPE = Recipe(steps=6, size=32, photos=8, warmup_steps=2, learning_rate=3e-3)
+RECIPE = Recipe(steps=6, size=32, photos=8, views=2, warmup_steps=2, learning_rate=3e-3)
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +38,70 @@ def test_a_batch_follows_from_recipe_and_step(paths):
     assert (Batches(replace(RECIPE, seed=1), paths).make(4).views != one.views).any()
 
 
-def test_half_a_batch_comes_from_one_folder(paths):
+def test_every_photo_has_its_views_one_after_the_other(paths):
+    batch = Batches(replace(RECIPE, views=3, untouched=1.0), paths).make(0)
+    assert (batch.photos.reshape(8, 3) == batch.photos[::3, None]).all()
+    for number, view in zip(batch.photos[::3], batch.views[::3], strict=True):
+        assert (view == as_it_is(load(paths[number], 64), 32)).all()
+
+
+def test_without_look_alikes_half_a_batch_comes_from_one_folder(paths):
     for step in range(20):
         folders = [paths[number].parent for number in Batches(RECIPE, paths).choose(step)]
         assert len(set(Batches(RECIPE, paths).choose(step).tolist())) == 8
         assert max(folders.count(folder) for folder in folders) >= 4
+
+
+def test_look_alikes_come_in_one_batch(paths):
+    # Photos in fives: 0 to 4 look alike, 5 to 9, and so on; the last five know of nobody.
+    fives = np.array([[m for m in range(n // 5 * 5, n // 5 * 5 + 5) if m != n] for n in range(30)], np.int32)
+    fives[25:] = -1
+    for step in range(20):
+        chosen = Batches(replace(RECIPE, photos=16), paths, fives).choose(step)
+        assert len(set(chosen.tolist())) == 16
+        families = np.bincount(chosen // 5, minlength=6)
+        assert sum(families[:5] >= 4) >= 2, "fours, but for the last, which the batch may cut short"
+
+
+def test_a_mirrored_photo_is_a_copy_and_what_cannot_be_read_is_nothing(tmp_path):
+    """The network sees how red the halves are, and how green the whole: a red ramp, the same mirrored, and a green."""
+    ramp = np.zeros((40, 40, 3), np.uint8)
+    ramp[..., 0] = np.linspace(0, 255, 40)
+    for number, picture in enumerate([ramp, ramp[:, ::-1], np.full_like(ramp, (0, 200, 0))]):
+        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+    (tmp_path / "3.png").write_bytes(b"broken")
+
+    def embed(views):
+        halves = views[:, :, :16, 0].mean((1, 2)), views[:, :, 16:, 0].mean((1, 2)), views[..., 1].mean((1, 2))
+        rows = np.stack(halves, 1) + 1e-6
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+    paths = sorted(tmp_path.glob("*.png"))
+    rows = embed(np.stack([as_it_is(load(path, 64), 32) for path in paths[:2]]))
+    assert rows[0] @ rows[1] < COPIES, "0.6: only the other way round they are the same"
+    found = mine(paths, embed, 32, 0)
+    assert found.shape == (4, NEAREST)
+    assert [{n for n in row if n >= 0} for row in found.tolist()] == [{2}, {2}, {0, 1}, set()]
+
+
+def test_mining_orders_by_similarity_and_keeps_no_copy(tmp_path):
+    angles = [0, 10, 60, 90, 119]
+    for number in range(5):
+        Image.fromarray(np.full((8, 8, 3), 10 * number, np.uint8)).save(tmp_path / f"{number}.png")
+
+    def embed(views):
+        turn = np.radians([angles[view[0, 0, 0] // 10] for view in views])
+        return np.stack([np.cos(turn), np.sin(turn)], 1).astype(np.float32)
+
+    found = mine(sorted(tmp_path.glob("*.png")), embed, 32, 0)
+    expected = [[2, 3, 4], [2, 3, 4], [1, 4, 0], [1, 0], [2, 1, 0]]  # 10, 29 and 30 degrees are copies, 50 are not
+    assert [[n for n in row if n >= 0] for row in found.tolist()] == expected
+
+
+def test_views_grow_in_the_last_fifth():
+    recipe = Recipe(steps=10, size=32, final_size=64)
+    assert [recipe.size_at(step) for step in (0, 7, 8, 9)] == [32, 32, 64, 64]
+    assert Recipe(steps=10, size=32).size_at(9) == 32
 
 
 def test_hardness_grows_over_the_first_sixty_percent():
@@ -74,13 +135,11 @@ def test_the_loss_falls(paths):
     assert losses[-1] < losses[0] - 0.3
 
 
-def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(paths, tmp_path):
-    whole = train(paths, tmp_path / "whole", RECIPE, TINY, workers=0)
+@pytest.mark.parametrize("recipe", [RECIPE, replace(RECIPE, views=3, mine_every=2, final_size=48)])
+def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(paths, tmp_path, recipe):
+    whole = train(paths, tmp_path / "whole", recipe, TINY, workers=0)
 
     seen = []
-
-    class Stop(Exception):
-        pass
 
     def stop(row):
         seen.append(row["step"])
@@ -88,9 +147,11 @@ def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(paths, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(paths, tmp_path / "halves", RECIPE, TINY, workers=0, report=stop)
-    assert Checkpoint.read(tmp_path / "halves" / "checkpoint.npz").step == 3
-    halves = train(paths, tmp_path / "halves", RECIPE, TINY, workers=0, report=lambda row: seen.append(row["step"]))
+        train(paths, tmp_path / "halves", recipe, TINY, workers=0, report=stop)
+    saved = Checkpoint.read(tmp_path / "halves" / "checkpoint.npz")
+    assert saved.step == 3
+    assert (saved.look_alikes is not None) == (recipe.mine_every == 2)
+    halves = train(paths, tmp_path / "halves", recipe, TINY, workers=0, report=lambda row: seen.append(row["step"]))
     assert seen == [1, 2, 3, 4, 5, 6]
     once, twice = (load_weights(path, TINY.parameters()) for path in (whole, halves))
     for name in once:

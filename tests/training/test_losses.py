@@ -23,12 +23,21 @@ def test_info_nce_of_rows_that_are_all_the_same_is_chance():
     assert float(info_nce(same, np.array([0, 0, 1, 1, 2, 2], np.int32), 0.05)) == pytest.approx(math.log(5), rel=1e-6)
 
 
-def test_info_nce_counts_every_view_of_a_photo():
-    # Three views of one photo and one of another, all orthogonal: each positive has a probability of 1/3; the last
-    # row has no positive, and adds nothing.
+def test_info_nce_pairs_the_first_view_of_a_photo_with_each_other_view():
+    # All orthogonal: of a positive and the one row of another photo each has a probability of 1/2. The two later views
+    # are no positives of each other, nor negatives; the last row has no positive, and adds nothing.
     rows = np.eye(4, dtype=np.float32)
     photos = np.array([0, 0, 0, 1], np.int32)
-    assert float(info_nce(rows, photos, 0.1)) == pytest.approx(3 / 4 * math.log(3), rel=1e-6)
+    assert float(info_nce(rows, photos, 0.1)) == pytest.approx(3 / 4 * math.log(2), rel=1e-6)
+
+
+def test_later_views_may_be_as_unlike_as_they_like():
+    # Two crops at a right angle, both half-way to their photo; another photo, orthogonal to all.
+    half = math.sqrt(0.5)
+    rows = np.array([[half, half, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
+    photos = np.array([3, 3, 3, 5], np.int32)
+    expected = 3 / 4 * math.log(1 + math.exp(-half / 0.2))
+    assert float(info_nce(rows, photos, 0.2)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_entropy_is_minus_the_log_of_the_distance_to_the_nearest_stranger():

@@ -41,13 +41,13 @@ def test_it_prints_its_url_and_ends_when_asked(tmp_path, tiny_model, photos, num
         assert start["plan"] == str(index / "review-plan.json")
         url = urlsplit(start["url"])
         assert url.hostname == "127.0.0.1"
-        connection = http.client.HTTPConnection(url.hostname, url.port, timeout=10)
+        connection = http.client.HTTPConnection(url.hostname, url.port, timeout=60)
         connection.request("GET", f"{url.path}?{url.query}")
         assert connection.getresponse().status == 200
         connection.close()
     finally:
         process.send_signal(number)
-    out, err = process.communicate(timeout=15)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert out == ""
     assert f"0 of {start['groups']} group" in err

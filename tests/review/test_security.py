@@ -241,7 +241,7 @@ def served(open_review):
 
 
 def get(port, path, headers):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.putrequest("GET", path, skip_host=True)
         for name, value in headers.items():

@@ -10,7 +10,8 @@ from neardup.embedding.weights import load_weights
 from neardup.errors import BadInput
 from neardup.training.copydetect import Checkpoint, MovingAverage, build_trainer, train
 from neardup.training.curve import plot_curve, read_log
-from neardup.training.mining import COPIES, NEAREST, mine
+from neardup.training.losses import COPIES
+from neardup.training.mining import NEAREST, mine
 from neardup.training.recipe import Batches, Recipe, as_it_is, load
 
 RECIPE = Recipe(steps=6, size=32, photos=8, views=2, warmup_steps=2, learning_rate=3e-3)
@@ -135,7 +136,7 @@ def test_the_loss_falls(paths):
     assert losses[-1] < losses[0] - 0.3
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, replace(RECIPE, views=3, mine_every=2, final_size=48)])
+@pytest.mark.parametrize("recipe", [RECIPE, replace(RECIPE, views=3, mine_every=2, final_size=48, frozen_blocks=1)])
 def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(paths, tmp_path, recipe):
     whole = train(paths, tmp_path / "whole", recipe, TINY, workers=0)
 
@@ -193,6 +194,18 @@ def test_weights_to_start_from_are_used(paths):
     weights = {name: value * 0.5 for name, value in get_weights(build_trainer(TINY, RECIPE, None).trunk).items()}
     started = get_weights(build_trainer(TINY, RECIPE, weights).trunk)
     assert all((started[name] == weights[name]).all() for name in weights)
+
+
+def test_frozen_blocks_stay_as_they_began(paths):
+    model = build_trainer(TINY, replace(RECIPE, frozen_blocks=2), None)
+    before = get_weights(model.trunk)
+    batch = Batches(RECIPE, paths).make(0)
+    for _ in range(3):  # the first step's learning rate is 0
+        model.train_on_batch(batch.views, batch.photos)
+    changed = {name for name, value in get_weights(model.trunk).items() if (value != before[name]).any()}
+    frozen = ("resnet/root_block/", "resnet/block1/", "resnet/block2/")
+    assert changed == {name for name in before if not name.startswith(frozen)}
+    assert any(name.startswith("resnet/block3/") for name in changed)
 
 
 def test_too_few_photos(tmp_path):

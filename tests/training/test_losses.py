@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from neardup.training.losses import entropy, info_nce
+from neardup.training.losses import COPIES, entropy, info_nce, pooled_info_nce
 
 # Two photos, two views each; the views of a photo coincide, and the photos are orthogonal.
 PERFECT = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32)
@@ -38,6 +38,36 @@ def test_later_views_may_be_as_unlike_as_they_like():
     photos = np.array([3, 3, 3, 5], np.int32)
     expected = 3 / 4 * math.log(1 + math.exp(-half / 0.2))
     assert float(info_nce(rows, photos, 0.2)) == pytest.approx(expected, rel=1e-5)
+
+
+def at(cosine):
+    return [cosine, math.sqrt(1 - cosine**2)]
+
+
+def test_pooled_info_nce_holds_every_positive_against_the_mean_of_all_negatives():
+    # The views of photo 0 are at cosine 0.5, far from all else; photos 1 and 2 are at cosine 0.6 of each other.
+    rows = np.zeros((6, 4), np.float32)
+    rows[:2, :2] = [[1, 0], at(0.5)]
+    rows[2:, 2:] = [[1, 0], [1, 0], at(0.6), at(0.6)]
+    photos = np.array([0, 0, 1, 1, 2, 2], np.int32)
+    apart, near = 4.0, 2 + 2 * math.exp(6)  # sums of negatives at temperature 0.1: of the first two rows, of the others
+    mean = (2 * apart + 4 * near) / 6
+    expected = (2 * math.log(1 + mean / math.exp(5)) + 4 * math.log(1 + mean / math.exp(10))) / 6
+    assert float(pooled_info_nce(rows, photos, 0.1)) == pytest.approx(expected, rel=1e-5)
+    own = (2 * math.log(1 + apart / math.exp(5)) + 4 * math.log(1 + near / math.exp(10))) / 6
+    assert float(info_nce(rows, photos, 0.1)) == pytest.approx(own, rel=1e-5)
+    assert expected > 5 * own, "a positive at 0.5 satisfies its own row, and not a threshold for all"
+
+
+def test_pooled_info_nce_is_info_nce_where_all_rows_have_the_same_negatives():
+    assert float(pooled_info_nce(PERFECT, PHOTOS, 0.5)) == pytest.approx(float(info_nce(PERFECT, PHOTOS, 0.5)))
+
+
+@pytest.mark.parametrize(("cosine", "counts"), [(COPIES - 0.01, True), (COPIES + 0.01, False)])
+def test_pooled_info_nce_takes_no_copy_for_a_negative(cosine, counts):
+    rows = np.array([[1, 0], [1, 0], at(cosine), at(cosine)], np.float32)
+    expected = math.log(1 + 2 * math.exp((cosine - 1) / 0.1)) if counts else 0.0
+    assert float(pooled_info_nce(rows, PHOTOS, 0.1)) == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
 def test_entropy_is_minus_the_log_of_the_distance_to_the_nearest_stranger():

@@ -16,6 +16,10 @@ from neardup.cli import options
 @click.option("--final-size", type=click.IntRange(32, 512), help="Edge of a view in the last fifth of the steps.")
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=1.5e-3, show_default=True)
 @click.option(
+    "--frozen-blocks", type=click.IntRange(0, 4), default=0, show_default=True,
+    help="Blocks, from the root, that stay as they began: faster, for weights that are good already.",
+)  # fmt: skip
+@click.option(
     "--average", type=click.FloatRange(0, 1), default=0.995, show_default=True, help="Momentum of the weights."
 )
 @click.option(
@@ -54,6 +58,7 @@ def train(
     size: int,
     final_size: int | None,
     learning_rate: float,
+    frozen_blocks: int,
     average: float,
     untouched: float,
     start: str | None,
@@ -88,8 +93,9 @@ def train(
     if len(paths) < photos:
         raise BadInput(f"{path}: {len(paths)} photos, fewer than the {photos} of a batch; give more, or --photos")
     recipe = Recipe(
-        steps=steps, size=size, final_size=final_size or 0, photos=photos, learning_rate=learning_rate, average=average,
-        untouched=untouched, precision=precision, warmup_steps=min(60, steps // 4), seed=seed,
+        steps=steps, size=size, final_size=final_size or 0, frozen_blocks=frozen_blocks, photos=photos,
+        learning_rate=learning_rate, average=average, untouched=untouched, precision=precision,
+        warmup_steps=min(60, steps // 4), seed=seed,
     )  # fmt: skip
     architecture, weights = Architecture(), None
     if start is not None and start.endswith(".npz"):
@@ -103,7 +109,10 @@ def train(
     def report(row: dict[str, float]) -> None:
         step = int(row["step"])
         if step % 50 == 0 or "uap" in row:
-            found = f", validation uAP {row['uap']:.3f}, recall@1 {row['recall_at_1']:.3f}" if "uap" in row else ""
+            found = ""
+            if "uap" in row:
+                found = f", validation uAP {row['uap']:.3f}, recall@1 {row['recall_at_1']:.3f}, "
+                found += f"at 1 % false alarms {row['recall_at_1pct_false_alarms']:.3f}"
             note(f"step {step}/{steps}: loss {row['loss']:.3f}, {row['views_per_second']:.0f} views/s{found}")
 
     best = run(

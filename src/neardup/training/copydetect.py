@@ -28,7 +28,7 @@ from neardup.embedding.architecture import Architecture
 from neardup.embedding.bit import build_bit, get_weights, set_weights
 from neardup.embedding.weights import Weights, check_weights, save_weights
 from neardup.errors import BadInput
-from neardup.training.losses import entropy, info_nce
+from neardup.training.losses import entropy, info_nce, pooled_info_nce
 from neardup.training.mining import mine
 from neardup.training.recipe import Batch, Batches, Recipe
 
@@ -49,7 +49,9 @@ class CopyDetector(keras.Model):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        return info_nce(y_pred, y, self.recipe.temperature) + self.recipe.entropy_weight * entropy(y_pred, y)
+        recipe = self.recipe
+        loss = info_nce(y_pred, y, recipe.temperature) + recipe.entropy_weight * entropy(y_pred, y)
+        return loss + recipe.pooled_weight * pooled_info_nce(y_pred, y, recipe.temperature)
 
 
 def build_trainer(architecture: Architecture, recipe: Recipe, start: Weights | None) -> CopyDetector:
@@ -59,6 +61,9 @@ def build_trainer(architecture: Architecture, recipe: Recipe, start: Weights | N
     trunk = build_bit(architecture, size)
     if start is not None:
         set_weights(trunk, start)
+    frozen = ("resnet__root_block", *(f"resnet__block{n + 1}" for n in range(recipe.frozen_blocks)))
+    for layer in trunk.layers if recipe.frozen_blocks else []:
+        layer.trainable = not layer.name.startswith(frozen)
     model = CopyDetector(trunk, recipe)
     model.build((None, size, size, 3))
     schedule = keras.optimizers.schedules.CosineDecay(

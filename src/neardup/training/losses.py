@@ -7,6 +7,10 @@ from keras import ops
 # Below any cosine divided by any temperature, and within float32 after the exponential.
 MASKED = -1e9
 
+COPIES = 0.75
+"""Similarity from which two training photos are taken for copies of each other, which are no negatives: near the
+`default` threshold of the released weights (their model card)."""
+
 
 def info_nce(embeddings: Any, photos: Any, temperature: float) -> Any:
     """InfoNCE between the first view of each photo and its other views (van den Oord et al., arXiv 1807.03748).
@@ -22,6 +26,30 @@ def info_nce(embeddings: Any, photos: Any, temperature: float) -> Any:
     logits = ops.matmul(embeddings, ops.transpose(embeddings)) / temperature
     same = ops.equal(photos[:, None], photos[None, :])
     negatives = ops.logsumexp(ops.where(same, MASKED, logits), axis=1, keepdims=True)
+    return _cross_entropy(logits, negatives, same)
+
+
+def pooled_info_nce(embeddings: Any, photos: Any, temperature: float) -> Any:
+    """InfoNCE with one sum of negatives for all rows, the mean of each row's own.
+
+    Where every row has its own negatives, a positive need only be above those, at whatever similarity that is. A
+    threshold is one for all rows, as is the ranking that micro average precision takes; so this asks of every
+    positive to be above the hardest negatives of the whole batch.
+
+    arguments and returns as for `info_nce`
+    """
+    similarities = ops.matmul(embeddings, ops.transpose(embeddings))
+    logits = similarities / temperature
+    same = ops.equal(photos[:, None], photos[None, :])
+    # One unknown copy among the negatives would outweigh all others here; `info_nce` still pushes it away.
+    left_out = ops.logical_or(same, similarities >= COPIES)
+    rows = ops.cast(ops.shape(logits)[0], "float32")
+    negatives = ops.logsumexp(ops.where(left_out, MASKED, logits)) - ops.log(rows)
+    return _cross_entropy(logits, negatives, same)
+
+
+def _cross_entropy(logits: Any, negatives: Any, same: Any) -> Any:
+    """Of each first view with its photo's later views, and back, the mean over rows; `negatives` are logs of sums."""
     earlier = ops.sum(ops.tril(ops.cast(same, "int32"), -1), axis=1)
     first = ops.equal(earlier, 0)
     positive = ops.cast(ops.logical_and(same, ops.logical_xor(first[:, None], first[None, :])), "float32")

@@ -6,14 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from neardup.training.losses import COPIES
 from neardup.training.recipe import as_it_is, load
 
 NEAREST = 16
 """Look-alikes of a photo that are kept."""
-
-COPIES = 0.75
-"""Similarity from which two training photos are taken for copies of each other, which are no negatives: near the
-`default` threshold of the released weights (their model card)."""
 
 PART = 20_000
 """Photos among which the look-alikes of one are searched: time grows with n * PART, memory with CHUNK * PART."""

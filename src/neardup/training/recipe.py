@@ -19,6 +19,7 @@ class Recipe:
     steps: int
     size: int = 128  # edge of a view, in pixels
     final_size: int = 0  # edge of a view in the last fifth of the steps; 0: as before
+    frozen_blocks: int = 0  # blocks that stay as they began, with the root: most of a step's time, few of the weights
     photos: int = 96  # in a batch
     views: int = 3  # of each photo
     learning_rate: float = 1.5e-3
@@ -26,6 +27,7 @@ class Recipe:
     weight_decay: float = 0.02
     clip_norm: float = 1.0
     temperature: float = 0.05
+    pooled_weight: float = 1.0  # of InfoNCE with the negatives of the whole batch
     entropy_weight: float = 5.0
     average: float = 0.995  # momentum of the weights' moving average
     alike: int = 4  # photos of a batch that look alike to the network itself, together: the hard negatives
@@ -40,6 +42,8 @@ class Recipe:
         for name in ("steps", "size", "photos", "views", "alike"):
             if getattr(self, name) < 2:
                 raise BadInput(f"training: {name} is at least 2, not {getattr(self, name)}")
+        if not 0 <= self.frozen_blocks <= 4:
+            raise BadInput(f"training: frozen_blocks is 0 to 4, not {self.frozen_blocks}")
         if self.precision not in ("float32", "mixed_bfloat16", "mixed_float16"):
             raise BadInput(f"training: precision {self.precision!r} is not one of float32, mixed_bfloat16")
 

@@ -204,54 +204,77 @@ def train(
     if len(paths) < 2:
         raise BadInput(f"training: needs at least two photos, found {len(paths)}")
     output.mkdir(parents=True, exist_ok=True)
-    architecture = architecture or Architecture()
-    model = build_trainer(architecture, recipe, start)
-    average, step = MovingAverage(get_weights(model.trunk), recipe.average), 0
-    look_alikes = None
-    checkpoint = output / "checkpoint.npz"
-    if checkpoint.exists():
-        saved = Checkpoint.read(checkpoint)
-        average, step, look_alikes = saved.restore(model), saved.step, saved.look_alikes
-    (output / "recipe.json").write_text(
-        json.dumps({"recipe": recipe.to_json(), "architecture": architecture.to_json()}, indent=2) + "\n"
-    )
-    log = _Log(output / "log.csv", step)
+    run = _Run(output, recipe, architecture or Architecture(), start)
     saved_at = time.monotonic()
-    seconds, views_seen = 0.0, 0
     try:
-        while step < recipe.steps and not (patience and log.since_best >= patience):
-            if step % recipe.mine_every == 0 and (step or start is not None):
-                look_alikes = mine(paths, _embedder(architecture, average.weights), recipe.size_at(step), recipe.seed)
-            until = min(recipe.steps, (step // recipe.mine_every + 1) * recipe.mine_every)
-            with closing(_stream(Batches(recipe, paths, look_alikes), step, until, workers)) as stream:
+        while run.step < recipe.steps and not run.stands_still(patience):
+            if run.step % recipe.mine_every == 0 and (run.step or start is not None):
+                run.mine(paths)
+            until = min(recipe.steps, (run.step // recipe.mine_every + 1) * recipe.mine_every)
+            with closing(_stream(Batches(recipe, paths, run.look_alikes), run.step, until, workers)) as stream:
                 begun = time.monotonic()
                 for batch in stream:
-                    loss = float(model.train_on_batch(batch.views, batch.photos))
-                    step += 1
-                    views_seen += len(batch.views)
-                    average.update(get_weights(model.trunk), step)
-                    seconds += time.monotonic() - begun
-                    row = {"step": step, "loss": loss, "views_per_second": views_seen / seconds}
-                    if validate and (step % validate_every == 0 or step == recipe.steps):
-                        row |= validate(_embedder(architecture, average.weights))
-                        if row["uap"] > log.best:
-                            save_weights(output / "best.npz", average.weights)
-                    log.add(row)
+                    row = run.train_on(batch, begun)
+                    if validate and (run.step % validate_every == 0 or run.step == recipe.steps):
+                        row |= run.validate(validate)
+                    run.log.add(row)
                     report(row)
-                    if time.monotonic() - saved_at >= checkpoint_seconds or step == recipe.steps:
-                        Checkpoint.of(model, average, step, look_alikes).write(checkpoint)
-                        save_weights(output / "weights.npz", average.weights)
+                    if time.monotonic() - saved_at >= checkpoint_seconds or run.step == recipe.steps:
+                        run.save()
                         saved_at = time.monotonic()
-                    if patience and log.since_best >= patience:
+                    if run.stands_still(patience):
                         break
                     begun = time.monotonic()
     except KeyboardInterrupt:
-        Checkpoint.of(model, average, step, look_alikes).write(checkpoint)
+        run.save()
         raise
     finally:
-        log.close()
-    best = output / "best.npz"
-    return best if best.exists() else output / "weights.npz"
+        run.log.close()
+    return run.best if run.best.exists() else run.weights
+
+
+class _Run:
+    """A run between two steps, and its files; a checkpoint in the folder is where it goes on."""
+
+    def __init__(self, output: Path, recipe: Recipe, architecture: Architecture, start: Weights | None) -> None:
+        self.recipe, self.architecture = recipe, architecture
+        self.checkpoint, self.weights, self.best = (output / f"{n}.npz" for n in ("checkpoint", "weights", "best"))
+        self.model = build_trainer(architecture, recipe, start)
+        self.average, self.step = MovingAverage(get_weights(self.model.trunk), recipe.average), 0
+        self.look_alikes: NDArray[np.int32] | None = None
+        if self.checkpoint.exists():
+            saved = Checkpoint.read(self.checkpoint)
+            self.average, self.step, self.look_alikes = saved.restore(self.model), saved.step, saved.look_alikes
+        description = {"recipe": recipe.to_json(), "architecture": architecture.to_json()}
+        (output / "recipe.json").write_text(json.dumps(description, indent=2) + "\n")
+        self.log = _Log(output / "log.csv", self.step)
+        self._seconds, self._views = 0.0, 0
+
+    def mine(self, paths: list[Path]) -> None:
+        embed = _embedder(self.architecture, self.average.weights)
+        self.look_alikes = mine(paths, embed, self.recipe.size_at(self.step), self.recipe.seed)
+
+    def train_on(self, batch: Batch, begun: float) -> dict[str, float]:
+        """One step, and its row of the log; begun: when the wait for the batch began, by time.monotonic."""
+        loss = float(self.model.train_on_batch(batch.views, batch.photos))
+        self.step += 1
+        self.average.update(get_weights(self.model.trunk), self.step)
+        self._views += len(batch.views)
+        self._seconds += time.monotonic() - begun
+        return {"step": self.step, "loss": loss, "views_per_second": self._views / self._seconds}
+
+    def validate(self, validate: Validate) -> dict[str, float]:
+        figures = validate(_embedder(self.architecture, self.average.weights))
+        if figures["uap"] > self.log.best:
+            save_weights(self.best, self.average.weights)
+        return figures
+
+    def stands_still(self, patience: int) -> bool:
+        return 0 < patience <= self.log.since_best
+
+    def save(self) -> None:
+        Checkpoint.of(self.model, self.average, self.step, self.look_alikes).write(self.checkpoint)
+        save_weights(self.weights, self.average.weights)
 
 
 def _embedder(architecture: Architecture, weights: Weights) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:

@@ -26,7 +26,7 @@ from neardup.errors import IndexNotWritten, UnreadableImage
 from neardup.images import ByteBudget, decode_image, find_images, read_file
 from neardup.index import IndexWriter
 
-# Prepared images that wait for a slow one before them, or for the model: at 160 px, 10 MB.
+# Prepared images that wait for a slow one before them, or for the model: at 176 px, 12 MB.
 AHEAD = 4 * BATCH
 
 

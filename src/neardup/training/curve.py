@@ -42,12 +42,16 @@ def plot_curve(log: Path, picture: Path) -> None:
         other = axis.twinx()
         other.set_ylim(0, 1)
         other.set_ylabel("validation")
-        for name, label, colour in (("recall_at_1", "recall@1", "#1a7f4b"), ("uap", "uAP", "#c2571a")):
+        for name, label, colour in (
+            ("recall_at_1", "recall@1", "#1a7f4b"),
+            ("uap", "uAP", "#c2571a"),
+            ("recall_at_1pct_false_alarms", "recall at 1 % false alarms", "#7a4bb5"),
+        ):
             other.plot(
                 [row["step"] for row in validated], [row[name] for row in validated], "o-", color=colour, label=label
             )
         other.spines[["top"]].set_visible(False)
     axis.spines[["top"]].set_visible(False)
     # Above the drawing: the curves may be anywhere in it.
-    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    figure.legend(loc="outside upper center", ncols=4, frameon=False)
     figure.savefig(picture, dpi=120)

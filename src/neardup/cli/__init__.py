@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -48,19 +49,28 @@ class Commands(click.Group):
         if isinstance(sys.stdout, io.TextIOWrapper):  # where the terminal knows ASCII only, other letters are escaped
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()  # what cannot be written is to show here, not when Python ends
         except NeardupError as error:  # anything else is a bug, and keeps its traceback
             from neardup.output import printable
 
             raise click.ClickException(printable(str(error))) from error
         except BrokenPipeError:
-            # The reader has had enough (`| head`). Python would complain once more when it flushes stdout.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _give_up_stdout()  # the reader has had enough (`| head`)
             ctx.exit(1)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
                 raise
+            _give_up_stdout()
             raise click.ClickException(f"{error.strerror}; free some space, or check the disk") from error
+
+
+def _give_up_stdout() -> None:
+    """Python would flush what stdout still holds when it ends, complain once more, and exit with 120."""
+    with suppress(io.UnsupportedOperation):  # no file of the system's
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(

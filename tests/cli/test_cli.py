@@ -295,6 +295,13 @@ def test_a_full_disk_is_one_line(indexed, format, unbuffered):
     assert "free some space" in done.stderr
 
 
+def test_closed_stdout_does_no_harm(indexed):
+    done = subprocess.run(
+        ["sh", "-c", '"$0" -m neardup info >&-', sys.executable], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_shutdown_commits_what_is_done(neardup, photos, tiny_model, tmp_path):
     photos(2000)
     process = subprocess.Popen(

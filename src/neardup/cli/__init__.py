@@ -6,6 +6,7 @@ import os
 import sys
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -46,6 +47,9 @@ class Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
+        for name in ("stdout", "stderr"):
+            if getattr(sys, name) is None:  # closed from the start, as by `>&-`; a file of ours must not get its number
+                setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115: stays open
         if isinstance(sys.stdout, io.TextIOWrapper):  # where the terminal knows ASCII only, other letters are escaped
             sys.stdout.reconfigure(errors="backslashreplace")
         try:

@@ -49,7 +49,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         for name in ("stdout", "stderr"):
             if getattr(sys, name) is None:  # closed from the start, as by `>&-`; a file of ours must not get its number
-                setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115: stays open
+                setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
         if isinstance(sys.stdout, io.TextIOWrapper):  # where the terminal knows ASCII only, other letters are escaped
             sys.stdout.reconfigure(errors="backslashreplace")
         try:

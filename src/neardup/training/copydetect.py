@@ -61,9 +61,10 @@ def build_trainer(architecture: Architecture, recipe: Recipe, start: Weights | N
     trunk = build_bit(architecture, size)
     if start is not None:
         set_weights(trunk, start)
-    frozen = ("resnet__root_block", *(f"resnet__block{n + 1}" for n in range(recipe.frozen_blocks)))
-    for layer in trunk.layers if recipe.frozen_blocks else []:
-        layer.trainable = not layer.name.startswith(frozen)
+    if recipe.frozen_blocks:
+        frozen = ("resnet__root_block", *(f"resnet__block{n + 1}" for n in range(recipe.frozen_blocks)))
+        for layer in trunk.layers:
+            layer.trainable = not layer.name.startswith(frozen)
     model = CopyDetector(trunk, recipe)
     model.build((None, size, size, 3))
     schedule = keras.optimizers.schedules.CosineDecay(

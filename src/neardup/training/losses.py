@@ -23,8 +23,8 @@ def info_nce(embeddings: Any, photos: Any, temperature: float) -> Any:
     # Edited views of one photo are no positives of each other: two small crops may have nothing in common.
     # No memory of earlier batches (arXiv 1912.06798): its rows are of older weights, and the network soon learned to
     # move all embeddings together, away from where they had been, until everything was within a cosine of 0.8.
-    logits = ops.matmul(embeddings, ops.transpose(embeddings)) / temperature
-    same = ops.equal(photos[:, None], photos[None, :])
+    similarities, same = _compare(embeddings, photos)
+    logits = similarities / temperature
     negatives = ops.logsumexp(ops.where(same, MASKED, logits), axis=1, keepdims=True)
     return _cross_entropy(logits, negatives, same)
 
@@ -38,14 +38,18 @@ def pooled_info_nce(embeddings: Any, photos: Any, temperature: float) -> Any:
 
     arguments and returns as for `info_nce`
     """
-    similarities = ops.matmul(embeddings, ops.transpose(embeddings))
+    similarities, same = _compare(embeddings, photos)
     logits = similarities / temperature
-    same = ops.equal(photos[:, None], photos[None, :])
     # One unknown copy among the negatives would outweigh all others here; `info_nce` still pushes it away.
     left_out = ops.logical_or(same, similarities >= COPIES)
     rows = ops.cast(ops.shape(logits)[0], "float32")
     negatives = ops.logsumexp(ops.where(left_out, MASKED, logits)) - ops.log(rows)
     return _cross_entropy(logits, negatives, same)
+
+
+def _compare(embeddings: Any, photos: Any) -> tuple[Any, Any]:
+    """Cosines of all rows, and which rows are views of one photo: (n, n) each."""
+    return ops.matmul(embeddings, ops.transpose(embeddings)), ops.equal(photos[:, None], photos[None, :])
 
 
 def _cross_entropy(logits: Any, negatives: Any, same: Any) -> Any:
@@ -62,8 +66,7 @@ def entropy(embeddings: Any, photos: Any) -> Any:
 
     returns: scalar, the mean of -log of the distance to the nearest row of another photo
     """
-    similarities = ops.matmul(embeddings, ops.transpose(embeddings))
-    same = ops.equal(photos[:, None], photos[None, :])
+    similarities, same = _compare(embeddings, photos)
     nearest = ops.max(ops.where(same, -2.0, similarities), axis=1)
     squared_distance = ops.maximum(2.0 - 2.0 * nearest, 1e-6)
     return -0.5 * ops.mean(ops.log(squared_distance))

@@ -19,7 +19,7 @@ class Recipe:
     steps: int
     size: int = 128  # edge of a view, in pixels
     final_size: int = 0  # edge of a view in the last fifth of the steps; 0: as before
-    frozen_blocks: int = 0  # blocks that stay as they began, with the root: most of a step's time, few of the weights
+    frozen_blocks: int = 0  # blocks that stay as they began, with the root: much of a step's time, few weights
     photos: int = 96  # in a batch
     views: int = 3  # of each photo
     learning_rate: float = 1.5e-3

@@ -277,14 +277,16 @@ def test_a_list_may_hold_anything_that_find_prints(neardup, photos, tiny_model):
     assert [Path(failure["path"]).name for failure in report["failed"]] == ["gone.jpg"]
 
 
-@pytest.mark.parametrize("format", ["text", "json", "csv"])
+@pytest.mark.parametrize(
+    "command", ["info --format text", "info --format json", "info --format csv", "--help", "info -h"]
+)
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_full_disk_is_one_line(indexed, format, unbuffered):
+def test_a_full_disk_is_one_line(indexed, command, unbuffered):
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "neardup", "info", "--format", format],
+            [sys.executable, "-m", "neardup", *command.split()],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -335,6 +337,7 @@ def test_another_model_is_refused_until_rebuild(neardup, indexed):
 
 def test_usage_errors_exit_with_2(neardup):
     neardup("index", code=2)
+    neardup("train", ".", "--frozen-blocks", "1", code=2)
     neardup("query", "x", "--top", "0", code=2)
     neardup("nonsense", code=2)
     neardup("compare", "a", "b", "--min-similarity", "1.5", code=2)

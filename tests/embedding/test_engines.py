@@ -62,7 +62,8 @@ def test_openvino_agrees_with_the_reference(folder, reference, precision):
     if precision == "f32":
         assert np.abs(rows - reference).max() < 1e-5
     else:
-        assert (rows * reference).sum(axis=1).min() > 0.9995
+        # 8 bits of precision: in the bfloat16 units of AVX-512 these random networks come to 0.9991.
+        assert (rows * reference).sum(axis=1).min() > 0.998
 
 
 def test_images_of_any_size_and_number(tiny_model):

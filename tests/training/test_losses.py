@@ -59,6 +59,12 @@ def test_pooled_info_nce_holds_every_positive_against_the_mean_of_all_negatives(
     assert expected > 5 * own, "a positive at 0.5 satisfies its own row, and not a threshold for all"
 
 
+def test_pooled_info_nce_asks_of_positives_to_be_above_negatives_by_the_margin():
+    # Positives at 1, both negatives of a row at 0.
+    expected = math.log(1 + 2 * math.exp((0.2 - 1) / 0.5))
+    assert float(pooled_info_nce(PERFECT, PHOTOS, 0.5, margin=0.2)) == pytest.approx(expected, rel=1e-5)
+
+
 def test_pooled_info_nce_is_info_nce_where_all_rows_have_the_same_negatives():
     assert float(pooled_info_nce(PERFECT, PHOTOS, 0.5)) == pytest.approx(float(info_nce(PERFECT, PHOTOS, 0.5)))
 

@@ -4,7 +4,8 @@ import errno
 import io
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -46,29 +47,39 @@ class Commands(click.Group):
         command: click.Command = getattr(import_module(f"neardup.cli.{name}"), name)
         return command
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _errors_in_one_line():  # `neardup --help` writes here
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
-        for name in ("stdout", "stderr"):
-            if getattr(sys, name) is None:  # closed from the start, as by `>&-`; a file of ours must not get its number
-                setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
-        if isinstance(sys.stdout, io.TextIOWrapper):  # where the terminal knows ASCII only, other letters are escaped
-            sys.stdout.reconfigure(errors="backslashreplace")
-        try:
+        with _errors_in_one_line():
             try:
                 return super().invoke(ctx)
             finally:
                 sys.stdout.flush()  # what cannot be written is to show here, not when Python ends
-        except NeardupError as error:  # anything else is a bug, and keeps its traceback
-            from neardup.output import printable
 
-            raise click.ClickException(printable(str(error))) from error
-        except BrokenPipeError:
-            _give_up_stdout()  # the reader has had enough (`| head`)
-            ctx.exit(1)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-                raise
-            _give_up_stdout()
-            raise click.ClickException(f"{error.strerror}; free some space, or check the disk") from error
+
+@contextmanager
+def _errors_in_one_line() -> Iterator[None]:
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed from the start, as by `>&-`; a file of ours must not get its number
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):  # where the terminal knows ASCII only, other letters are escaped
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    except NeardupError as error:  # anything else is a bug, and keeps its traceback
+        from neardup.output import printable
+
+        raise click.ClickException(printable(str(error))) from error
+    except BrokenPipeError as error:
+        _give_up_stdout()  # the reader has had enough (`| head`)
+        raise click.exceptions.Exit(1) from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        _give_up_stdout()
+        raise click.ClickException(f"{error.strerror}; free some space, or check the disk") from error
 
 
 def _give_up_stdout() -> None:

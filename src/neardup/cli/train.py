@@ -89,6 +89,8 @@ def train(
     from neardup.training.recipe import Recipe
     from neardup.training.validation import validation_on
 
+    if frozen_blocks and start is None:
+        raise click.UsageError("--frozen-blocks keeps weights as they were at the start; give some with --start")
     paths = [p for p in find_images(path) if not (without and p.name.startswith(without))]
     if len(paths) < photos:
         raise BadInput(f"{path}: {len(paths)} photos, fewer than the {photos} of a batch; give more, or --photos")

@@ -51,7 +51,7 @@ class CopyDetector(keras.Model):
     ) -> Any:
         recipe = self.recipe
         loss = info_nce(y_pred, y, recipe.temperature) + recipe.entropy_weight * entropy(y_pred, y)
-        return loss + recipe.pooled_weight * pooled_info_nce(y_pred, y, recipe.temperature)
+        return loss + recipe.pooled_weight * pooled_info_nce(y_pred, y, recipe.temperature, recipe.margin)
 
 
 def build_trainer(architecture: Architecture, recipe: Recipe, start: Weights | None) -> CopyDetector:

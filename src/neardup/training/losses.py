@@ -29,21 +29,22 @@ def info_nce(embeddings: Any, photos: Any, temperature: float) -> Any:
     return _cross_entropy(logits, negatives, same)
 
 
-def pooled_info_nce(embeddings: Any, photos: Any, temperature: float) -> Any:
-    """InfoNCE with one sum of negatives for all rows, the mean of each row's own.
+def pooled_info_nce(embeddings: Any, photos: Any, temperature: float, margin: float = 0.0) -> Any:
+    """InfoNCE with one sum of negatives for all rows, the mean of each row's own, and an additive cosine margin.
 
     Where every row has its own negatives, a positive need only be above those, at whatever similarity that is. A
     threshold is one for all rows, as is the ranking that micro average precision takes; so this asks of every
-    positive to be above the hardest negatives of the whole batch.
+    positive to be above the hardest negatives of the whole batch, by the margin (CosFace, arXiv 1801.09414, eq. 4):
+    among more photos than a batch holds, negatives are harder.
 
-    arguments and returns as for `info_nce`
+    margin: cosine, added to every negative; other arguments and returns as for `info_nce`
     """
     similarities, same = _compare(embeddings, photos)
     logits = similarities / temperature
     # One unknown copy among the negatives would outweigh all others here; `info_nce` still pushes it away.
     left_out = ops.logical_or(same, similarities >= COPIES)
     rows = ops.cast(ops.shape(logits)[0], "float32")
-    negatives = ops.logsumexp(ops.where(left_out, MASKED, logits)) - ops.log(rows)
+    negatives = ops.logsumexp(ops.where(left_out, MASKED, logits)) - ops.log(rows) + margin / temperature
     return _cross_entropy(logits, negatives, same)
 
 

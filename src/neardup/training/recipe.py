@@ -28,13 +28,14 @@ class Recipe:
     clip_norm: float = 1.0
     temperature: float = 0.05
     pooled_weight: float = 1.0  # of InfoNCE with the negatives of the whole batch
+    margin: float = 0.15  # cosine by which a positive is to be above those
     entropy_weight: float = 5.0
     average: float = 0.995  # momentum of the weights' moving average
     alike: int = 4  # photos of a batch that look alike to the network itself, together: the hard negatives
     mine_every: int = 1500  # steps after which look-alikes are looked for anew
     same_folder: float = 0.5  # share of a batch from one folder, while the network knows no look-alikes
     untouched: float = 0.9  # share of photos whose first view is the photo as it is, as an indexed one is
-    hardness: tuple[float, float] = (0.7, 1.2)  # at the start, and from 60 % of the steps on
+    hardness: tuple[float, float] = (0.6, 0.85)  # at the start, and from 60 % of the steps on
     precision: str = "float32"
     seed: int = 0
 

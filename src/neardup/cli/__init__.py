@@ -48,6 +48,7 @@ class Commands(click.Group):
         return command
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        _make_streams_writable()
         with _errors_in_one_line():  # `neardup --help` writes here
             return super().make_context(*args, **kwargs)
 
@@ -59,13 +60,16 @@ class Commands(click.Group):
                 sys.stdout.flush()  # what cannot be written is to show here, not when Python ends
 
 
-@contextmanager
-def _errors_in_one_line() -> Iterator[None]:
+def _make_streams_writable() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed from the start, as by `>&-`; a file of ours must not get its number
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):  # where the terminal knows ASCII only, other letters are escaped
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def _errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except NeardupError as error:  # anything else is a bug, and keeps its traceback

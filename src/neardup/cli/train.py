@@ -77,6 +77,8 @@ def train(
     OUTPUT (default: ./trained) receives checkpoints, a log, a curve and the model; the same command goes on where a
     run was stopped. It runs in Keras on $KERAS_BACKEND: tensorflow (the default), jax or torch.
     """
+    if frozen_blocks and start is None:
+        raise click.UsageError("--frozen-blocks keeps weights as they were at the start; give some with --start")
     from neardup.embedding.architecture import Architecture
     from neardup.embedding.export import export_model
     from neardup.embedding.model import find_model
@@ -89,8 +91,6 @@ def train(
     from neardup.training.recipe import Recipe
     from neardup.training.validation import validation_on
 
-    if frozen_blocks and start is None:
-        raise click.UsageError("--frozen-blocks keeps weights as they were at the start; give some with --start")
     paths = [p for p in find_images(path) if not (without and p.name.startswith(without))]
     if len(paths) < photos:
         raise BadInput(f"{path}: {len(paths)} photos, fewer than the {photos} of a batch; give more, or --photos")

@@ -10,15 +10,16 @@ This package imports OpenCV: import it where views are made. A process that make
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from neardup.errors import BadInput
 from neardup.training.augment import colour, frame, overlay, quality
-from neardup.training.augment.geometry import Geometry, Image, draw_geometry, warp
+from neardup.training.augment.geometry import CORNERS, Geometry, Image, draw_crop, draw_geometry, warp
 
 __all__ = ["COLOUR", "FRAMES", "OVERLAYS", "QUALITY", "Family", "augment"]
 
@@ -80,8 +81,16 @@ FRAMES: tuple[tuple[frame.Draw, float], ...] = (
 )
 OTHER_OVER_RATE = 0.07
 OTHER_BLENDED_RATE = 0.03
-LIGHT_RATE = 0.10
+LIGHT_RATE = 0.05
 """Share of views that are only scaled and compressed, mirrored at most."""
+
+SINGLE_RATE = 0.45
+"""Share of views with one edit and no more, as most copies are that people make; the others have a chain of them."""
+
+# The one edit, and its share of such views.
+SINGLE = {"turn": 0.28, "crop": 0.32, "angle": 0.08, "recolour": 0.16, "frame": 0.12, "cover": 0.04}
+SINGLE_COLOURS = ((colour.grey, 0.45), (colour.sepia, 0.35), (colour.photo_filter, 0.2))
+SINGLE_FRAMES = (frame.border, frame.pasted, frame.screenshot)
 
 MIN_AREA = 0.1
 """Least share of the photo's area that a crop keeps."""
@@ -121,9 +130,12 @@ def augment(
     if not 0 <= hardness <= 1.5:
         raise BadInput(f"hardness {hardness}: give a number from 0 to 1.5")
     height, width = photo.shape[:2]
-    if rng.random() < LIGHT_RATE:
+    kind = rng.random()
+    if kind < LIGHT_RATE:
         whole = Geometry((width / 2, height / 2), width, height, mirror=bool(rng.random() < 0.3))
         return quality.jpeg(warp(photo, whole, size, size), rng)
+    if kind < LIGHT_RATE + SINGLE_RATE:
+        return _edit_once(photo, size, rng, others)
 
     frames = draw_frames(rng, size, height / width, others, hardness)
     room = (frames[-1].width, frames[-1].height) if frames else (size, size)
@@ -158,6 +170,32 @@ def augment(
     if colour_last:
         view = _recolour(view, rng, hardness)
     return _apply(QUALITY, view, rng, hardness, most=most)
+
+
+def _edit_once(photo: Image, size: int, rng: np.random.Generator, others: Sequence[Image]) -> Image:
+    """The photo with one of SINGLE, and half of the time compressed."""
+    height, width = photo.shape[:2]
+    edit = str(rng.choice(list(SINGLE), p=list(SINGLE.values())))
+    geometry, surrounding = Geometry((width / 2, height / 2), width, height), None
+    if edit == "turn":
+        geometry = replace(geometry, turns=int(rng.integers(1, 4)), mirror=bool(rng.random() < 0.35))
+    elif edit == "crop":
+        geometry = draw_crop(rng, width, height)
+    elif edit == "angle":
+        geometry = replace(geometry, angle=math.radians(rng.uniform(-30, 30)), corners=str(rng.choice(CORNERS[:4])))
+    elif edit == "frame":
+        draw = SINGLE_FRAMES[int(rng.integers(3))]
+        surrounding = draw(rng, size, size, height / width, others)
+    room = (surrounding.width, surrounding.height) if surrounding else (size, size)
+    view = warp(photo, geometry, *room)
+    if edit == "recolour":
+        recolour, _ = SINGLE_COLOURS[int(rng.choice(3, p=[share for _, share in SINGLE_COLOURS]))]
+        view = recolour(view, rng)
+    elif edit == "cover":
+        view = overlay.other_photo_over(view, rng, others, MAX_COVERED)
+    if surrounding:
+        view = surrounding.fill(view)
+    return quality.jpeg(view, rng) if rng.random() < 0.5 else view
 
 
 def draw_frames(

@@ -75,6 +75,16 @@ def draw_geometry(
     return Geometry((photo_width / 2, photo_height / 2), photo_width, photo_height, mirror=mirror)
 
 
+def draw_crop(rng: np.random.Generator, photo_width: int, photo_height: int) -> Geometry:
+    """A crop to 20..75 % of the photo's area, anywhere in it, in its aspect or nearly; nothing else."""
+    area = math.exp(rng.uniform(math.log(0.2), math.log(0.75)))
+    stretch = math.exp(rng.normal(0, 0.12))
+    width = photo_width * min(1.0, math.sqrt(area * stretch))
+    height = min(photo_height, area * photo_width * photo_height / width)
+    centre = (rng.uniform(width / 2, photo_width - width / 2), rng.uniform(height / 2, photo_height - height / 2))
+    return Geometry(centre, width, height)
+
+
 def _draw(rng: np.random.Generator, photo_width: int, photo_height: int, min_area: float, hardness: float) -> Geometry:
     area = 1.0
     if rng.random() < CROP_RATE:

@@ -15,6 +15,7 @@ from neardup.training.augment import (
     MIN_SIDE,
     OVERLAYS,
     QUALITY,
+    _edit_once,
     _recolour,
     augment,
     contrast,
@@ -288,7 +289,63 @@ def test_the_smallest_views_at_the_greatest_hardness(photo, others, rng):
 
 def test_views_without_other_photos(photo, rng):
     views = [augment(photo, 48, rng, hardness=1.5) for _ in range(60)]
-    assert len({view.tobytes() for view in views}) == 60
+    assert len({view.tobytes() for view in views}) >= 55  # a turn and nothing else may come twice
+
+
+def edited_once(monkeypatch, edit: str, photo: NDArray[np.uint8], others=()) -> list[NDArray[np.int64]]:
+    monkeypatch.setattr(augment_package, "SINGLE", {edit: 1.0})
+    monkeypatch.setattr(augment_package.quality, "jpeg", lambda view, rng: view)
+    return [_edit_once(photo, 64, np.random.default_rng(seed), others).astype(int) for seed in range(80)]
+
+
+def test_a_turn_alone_gives_the_six_other_ways_round(monkeypatch):
+    colours, found = (RED, GREEN, BLUE, WHITE), set()
+    for view in edited_once(monkeypatch, "turn", quadrants(60, 80)):
+        distances = [[np.abs(np.subtract(colour, quarter)).sum() for colour in colours] for quarter in quarters(view)]
+        found.add(tuple(int(n) for n in np.argmin(distances, axis=1)))
+    turned, flipped = {(2, 0, 3, 1), (3, 2, 1, 0), (1, 3, 0, 2)}, {(2, 3, 0, 1), (3, 1, 2, 0), (0, 2, 1, 3)}
+    assert found == turned | flipped
+
+
+def test_a_crop_alone_shows_a_fifth_to_three_quarters_the_right_way_round(monkeypatch):
+    y, x = np.mgrid[:192, :256]
+    shares = []
+    for view in edited_once(monkeypatch, "crop", np.stack([x, y, 0 * x], -1).astype(np.uint8)):
+        rows, columns = view[:, :, 1].mean(axis=1), view[:, :, 0].mean(axis=0)
+        assert rows[-1] > rows[0] + 40
+        assert columns[-1] > columns[0] + 60
+        shares.append((columns[-1] - columns[0]) * (rows[-1] - rows[0]) / (256 * 192))
+    assert 0.15 < min(shares) < 0.3
+    assert 0.6 < max(shares) < 0.8
+
+
+def test_a_small_angle_alone_leaves_the_middle_in_place(monkeypatch):
+    disc = np.full((64, 64, 3), 40, np.uint8)
+    y, x = np.mgrid[:64, :64]
+    disc[np.hypot(x - 31.5, y - 31.5) < 16] = 220
+    views = edited_once(monkeypatch, "angle", disc)
+    assert all(np.abs(view[24:40, 24:40] - 220).max() < 40 for view in views)
+    assert {int(view[0, 0].mean()) // 100 for view in views} >= {0, 2}  # black, white
+
+
+def test_recolouring_alone_keeps_every_shape(monkeypatch, photo):
+    grey = np.repeat(photo[..., :1], 3, axis=2)
+    plain = warp(grey, whole(256, 192), 64, 64)[..., 0].ravel()
+    for view in edited_once(monkeypatch, "recolour", grey):
+        assert np.corrcoef(plain, view.mean(axis=2).ravel())[0, 1] > 0.8
+
+
+def test_a_cover_alone_leaves_most_of_the_photo_as_it_was(monkeypatch, photo):
+    plain = warp(photo, whole(256, 192), 64, 64).astype(int)
+    for view in edited_once(monkeypatch, "cover", photo, [np.zeros((40, 40, 3), np.uint8)]):
+        assert (np.abs(view - plain).max(axis=2) < 60).mean() > 0.6
+
+
+def test_a_frame_alone_holds_the_whole_photo(monkeypatch):
+    for view in edited_once(monkeypatch, "frame", quadrants(64, 64)):
+        flat = view.reshape(-1, 3)
+        shares = [(np.abs(flat - colour).max(axis=1) < 60).mean() for colour in (RED, GREEN, BLUE)]
+        assert min(shares) > 0.02  # of a quarter of 15 % or more, some of it translucent
 
 
 @pytest.mark.parametrize(

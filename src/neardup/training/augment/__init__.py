@@ -19,7 +19,7 @@ import numpy as np
 
 from neardup.errors import BadInput
 from neardup.training.augment import colour, frame, overlay, quality
-from neardup.training.augment.geometry import CORNERS, Geometry, Image, draw_crop, draw_geometry, warp
+from neardup.training.augment.geometry import Geometry, Image, draw_crop, draw_geometry, warp
 
 __all__ = ["COLOUR", "FRAMES", "OVERLAYS", "QUALITY", "Family", "augment"]
 
@@ -182,7 +182,9 @@ def _edit_once(photo: Image, size: int, rng: np.random.Generator, others: Sequen
     elif edit == "crop":
         geometry = draw_crop(rng, width, height)
     elif edit == "angle":
-        geometry = replace(geometry, angle=math.radians(rng.uniform(-30, 30)), corners=str(rng.choice(CORNERS[:4])))
+        corners = "colour" if rng.random() < 0.8 else "mirrored"
+        angle = math.radians(rng.uniform(-30, 30))
+        geometry = replace(geometry, angle=angle, corners=corners, colour=overlay.random_colour(rng))
     elif edit == "frame":
         draw = SINGLE_FRAMES[int(rng.integers(3))]
         surrounding = draw(rng, size, size, height / width, others)

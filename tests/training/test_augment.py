@@ -330,9 +330,10 @@ def test_a_small_angle_alone_leaves_the_middle_in_place(monkeypatch):
 
 def test_recolouring_alone_keeps_every_shape(monkeypatch, photo):
     grey = np.repeat(photo[..., :1], 3, axis=2)
-    plain = warp(grey, whole(256, 192), 64, 64)[..., 0].ravel()
+    middle = slice(20, 44)  # where a vignette changes little
+    plain = warp(grey, whole(256, 192), 64, 64)[middle, middle, 0].ravel()
     for view in edited_once(monkeypatch, "recolour", grey):
-        assert np.corrcoef(plain, view.mean(axis=2).ravel())[0, 1] > 0.8
+        assert np.corrcoef(plain, view[middle, middle].mean(axis=2).ravel())[0, 1] > 0.9
 
 
 def test_a_cover_alone_leaves_most_of_the_photo_as_it_was(monkeypatch, photo):

@@ -71,7 +71,7 @@ QUALITY = (
     Family(quality.jpeg, 0.50),
     Family(quality.webp, 0.02),
 )
-# One of these or none in most views, two in a few: what remains after the choice, of all views at hardness 1, is about
+# One of these or none in most chains, two in a few: what remains after the choice, of all chains at hardness 1, is about
 # 14 %, 19 %, 4 % and 12 %. All are hard.
 FRAMES: tuple[tuple[frame.Draw, float], ...] = (
     (frame.border, 0.20),
@@ -85,7 +85,7 @@ LIGHT_RATE = 0.05
 """Share of views that are only scaled and compressed, mirrored at most."""
 
 SINGLE_RATE = 0.45
-"""Share of views with one edit and no more, as most copies are that people make; the others have a chain of them."""
+"""Share of views with one edit and no more, as most copies are that people make; the others have a chain of edits."""
 
 # The one edit, and its share of such views.
 SINGLE = {"turn": 0.28, "crop": 0.32, "angle": 0.08, "recolour": 0.16, "frame": 0.12, "cover": 0.04}

@@ -71,8 +71,8 @@ QUALITY = (
     Family(quality.jpeg, 0.50),
     Family(quality.webp, 0.02),
 )
-# One of these or none in most chains, two in a few: what remains after the choice, of all chains at hardness 1, is about
-# 14 %, 19 %, 4 % and 12 %. All are hard.
+# One of these or none in most chains of edits, two in a few: what remains after the choice, of all chains at
+# hardness 1, is about 14 %, 19 %, 4 % and 12 %. All are hard.
 FRAMES: tuple[tuple[frame.Draw, float], ...] = (
     (frame.border, 0.20),
     (frame.pasted, 0.25),

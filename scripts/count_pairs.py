@@ -63,9 +63,9 @@ def main() -> None:
     if not thresholds:
         parser.error(f"model {index.model.name} has no thresholds; calibrate it with scripts/calibrate_model.py")
     first = {image.row: Path(os.fsdecode(image.path)) for image in reversed(list(index))}
-    rows = np.concatenate([np.asarray(part, np.float32) for part in index.embeddings])[sorted(first)]
+    rows = np.concatenate([np.asarray(part, np.float32) for part in index.embeddings])[index.live_rows]
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    paths = [first[row] for row in sorted(first)]
+    paths = [first[row] for row in index.live_rows]
     pairs = sorted(pairs_above(rows, min(thresholds.values())), reverse=True)
     print(f"{len(rows):,} images, {len(rows) * (len(rows) - 1) // 2:,} pairs")
     for name, threshold in thresholds.items():

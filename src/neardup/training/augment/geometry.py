@@ -79,10 +79,15 @@ def draw_crop(rng: np.random.Generator, photo_width: int, photo_height: int) -> 
     """A crop to 20..75 % of the photo's area, anywhere in it, in its aspect or nearly; nothing else."""
     area = math.exp(rng.uniform(math.log(0.2), math.log(0.75)))
     stretch = math.exp(rng.normal(0, 0.12))
-    width = photo_width * min(1.0, math.sqrt(area * stretch))
-    height = min(photo_height, area * photo_width * photo_height / width)
+    width, height = _crop_sides(photo_width, photo_height, area, stretch)
     centre = (rng.uniform(width / 2, photo_width - width / 2), rng.uniform(height / 2, photo_height - height / 2))
     return Geometry(centre, width, height)
+
+
+def _crop_sides(photo_width: int, photo_height: int, area: float, stretch: float) -> tuple[float, float]:
+    """Of a crop to this share of the photo's area, its aspect changed by `stretch` as far as the photo reaches."""
+    width = photo_width * min(1.0, math.sqrt(area * stretch))
+    return width, min(photo_height, area * photo_width * photo_height / width)
 
 
 def _draw(rng: np.random.Generator, photo_width: int, photo_height: int, min_area: float, hardness: float) -> Geometry:
@@ -91,8 +96,7 @@ def _draw(rng: np.random.Generator, photo_width: int, photo_height: int, min_are
         # Median 0.5 over all views at hardness 1, with a tail down to the least area.
         area = max(min_area, 0.1 ** (rng.random() ** (1.1 / max(hardness, 0.4))))
     stretch = math.exp(rng.normal(0, 0.22)) if rng.random() < 0.6 else 1.0
-    width = photo_width * min(1.0, math.sqrt(area * stretch))
-    height = min(photo_height, area * photo_width * photo_height / width)
+    width, height = _crop_sides(photo_width, photo_height, area, stretch)
     angle, corners = 0.0, "black"
     if rng.random() < ANY_ANGLE_RATE * hardness:
         angle = math.radians(rng.uniform(-1, 1) * (10 if rng.random() < 0.35 else 45))

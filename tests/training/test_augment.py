@@ -15,12 +15,14 @@ from neardup.training.augment import (
     MIN_SIDE,
     OVERLAYS,
     QUALITY,
-    _edit_once,
     _recolour,
     augment,
+    colour,
     contrast,
     draw_frames,
     overlay,
+    quality,
+    single,
 )
 from neardup.training.augment.geometry import CORNERS, MIN_FILLED, Geometry, draw_geometry, warp
 
@@ -240,7 +242,7 @@ def test_photos_of_any_shape(rng, shape, hardness):
 
 def test_what_lies_over_the_photo_leaves_enough_of_it(rng):
     black, red = np.zeros((60, 80, 3), np.uint8), [np.full((20, 20, 3), RED, np.uint8)]
-    drawn = [overlay.other_photo_over(black, rng, red, 0.35) for _ in range(300)]
+    drawn = [overlay.other_photo_over(black, rng, red) for _ in range(300)]
     covered = [(view > 0).any(axis=2).mean() for view in drawn]
     assert min(covered) > 0.05
     assert 0.3 < max(covered) <= 0.35
@@ -292,25 +294,62 @@ def test_views_without_other_photos(photo, rng):
     assert len({view.tobytes() for view in views}) >= 55  # a turn and nothing else may come twice
 
 
-def edited_once(monkeypatch, edit: str, photo: NDArray[np.uint8], others=()) -> list[NDArray[np.int64]]:
-    monkeypatch.setattr(augment_package, "SINGLE", {edit: 1.0})
-    monkeypatch.setattr(augment_package.quality, "jpeg", lambda view, rng: view)
-    return [_edit_once(photo, 64, np.random.default_rng(seed), others).astype(int) for seed in range(80)]
+def edited_once(edit, photo: NDArray[np.uint8], others=()) -> list[NDArray[np.int64]]:
+    return [edit(photo, 64, np.random.default_rng(seed), others).astype(int) for seed in range(80)]
 
 
-def test_a_turn_alone_gives_the_six_other_ways_round(monkeypatch):
+def test_every_kind_of_single_edit_comes_as_often_as_its_share(monkeypatch, photo, others, rng):
+    assert sum(share for _, share in single.EDITS) == pytest.approx(1)
+    made: list[int] = []
+    kinds = [
+        (lambda *_, n=n: made.append(n) or photo[:64, :64].copy(), share) for n, (_, share) in enumerate(single.EDITS)
+    ]
+    monkeypatch.setattr(single, "EDITS", kinds)
+    monkeypatch.setattr(quality, "jpeg", lambda view, rng: view)
+    for _ in range(600):
+        single.edit_once(photo, 64, rng, others)
+    for n, (_, share) in enumerate(kinds):
+        # Four standard deviations of a binomial share.
+        assert made.count(n) / 600 == pytest.approx(share, abs=4 * (share * (1 - share) / 600) ** 0.5)
+
+
+def test_scaling_alone_keeps_colours_and_places(photo):
+    plain = warp(photo, whole(256, 192), 64, 64).astype(int)
+    for view in edited_once(single.scale, photo):
+        assert np.abs(view - plain).mean() < 25
+
+
+def test_mirroring_alone_swaps_left_and_right():
+    for view in edited_once(single.mirror, quadrants(60, 80)):
+        assert quarters(view) == [GREEN, RED, WHITE, BLUE]
+
+
+def test_a_toned_print_has_one_colour_for_one_lightness(rng):
+    greys = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2)
+    coloured = np.array([[(200, 30, 40)], [(30, 99, 64)]], np.uint8)  # luma 82.0 and 74.4
+    for _ in range(60):
+        seed = int(rng.integers(1 << 30))
+        ramp = colour.toned(greys, np.random.default_rng(seed)).astype(int)[:, 0]
+        assert (np.diff(ramp, axis=0) >= 0).all()
+        assert ramp[255].min() >= 190
+        assert ramp[0].max() <= 60
+        toned = colour.toned(coloured, np.random.default_rng(seed)).astype(int)[:, 0]
+        assert np.abs(toned - ramp[[82, 74]]).max() <= 1
+
+
+def test_a_turn_alone_gives_the_six_other_ways_round():
     colours, found = (RED, GREEN, BLUE, WHITE), set()
-    for view in edited_once(monkeypatch, "turn", quadrants(60, 80)):
+    for view in edited_once(single.turn, quadrants(60, 80)):
         distances = [[np.abs(np.subtract(colour, quarter)).sum() for colour in colours] for quarter in quarters(view)]
         found.add(tuple(int(n) for n in np.argmin(distances, axis=1)))
     turned, flipped = {(2, 0, 3, 1), (3, 2, 1, 0), (1, 3, 0, 2)}, {(2, 3, 0, 1), (3, 1, 2, 0), (0, 2, 1, 3)}
     assert found == turned | flipped
 
 
-def test_a_crop_alone_shows_a_fifth_to_three_quarters_the_right_way_round(monkeypatch):
+def test_a_crop_alone_shows_a_fifth_to_three_quarters_the_right_way_round():
     y, x = np.mgrid[:192, :256]
     shares = []
-    for view in edited_once(monkeypatch, "crop", np.stack([x, y, 0 * x], -1).astype(np.uint8)):
+    for view in edited_once(single.crop, np.stack([x, y, 0 * x], -1).astype(np.uint8)):
         rows, columns = view[:, :, 1].mean(axis=1), view[:, :, 0].mean(axis=0)
         assert rows[-1] > rows[0] + 40
         assert columns[-1] > columns[0] + 60
@@ -319,31 +358,31 @@ def test_a_crop_alone_shows_a_fifth_to_three_quarters_the_right_way_round(monkey
     assert 0.6 < max(shares) < 0.8
 
 
-def test_a_small_angle_alone_leaves_the_middle_in_place(monkeypatch):
+def test_a_small_angle_alone_leaves_the_middle_in_place():
     disc = np.full((64, 64, 3), 40, np.uint8)
     y, x = np.mgrid[:64, :64]
     disc[np.hypot(x - 31.5, y - 31.5) < 16] = 220
-    views = edited_once(monkeypatch, "angle", disc)
+    views = edited_once(single.angle, disc)
     assert all(np.abs(view[24:40, 24:40] - 220).max() < 40 for view in views)
     assert {int(view[0, 0].mean()) // 100 for view in views} >= {0, 2}  # black, white
 
 
-def test_recolouring_alone_keeps_every_shape(monkeypatch, photo):
+def test_recolouring_alone_keeps_every_shape(photo):
     grey = np.repeat(photo[..., :1], 3, axis=2)
     middle = slice(20, 44)  # where a vignette changes little
     plain = warp(grey, whole(256, 192), 64, 64)[middle, middle, 0].ravel()
-    for view in edited_once(monkeypatch, "recolour", grey):
+    for view in edited_once(single.recolour, grey):
         assert np.corrcoef(plain, view[middle, middle].mean(axis=2).ravel())[0, 1] > 0.9
 
 
-def test_a_cover_alone_leaves_most_of_the_photo_as_it_was(monkeypatch, photo):
+def test_a_cover_alone_leaves_most_of_the_photo_as_it_was(photo):
     plain = warp(photo, whole(256, 192), 64, 64).astype(int)
-    for view in edited_once(monkeypatch, "cover", photo, [np.zeros((40, 40, 3), np.uint8)]):
+    for view in edited_once(single.covered, photo, [np.zeros((40, 40, 3), np.uint8)]):
         assert (np.abs(view - plain).max(axis=2) < 60).mean() > 0.6
 
 
-def test_a_frame_alone_holds_the_whole_photo(monkeypatch):
-    for view in edited_once(monkeypatch, "frame", quadrants(64, 64)):
+def test_a_frame_alone_holds_the_whole_photo():
+    for view in edited_once(single.framed, quadrants(64, 64)):
         flat = view.reshape(-1, 3)
         shares = [(np.abs(flat - colour).max(axis=1) < 60).mean() for colour in (RED, GREEN, BLUE)]
         assert min(shares) > 0.02  # of a quarter of 15 % or more, some of it translucent

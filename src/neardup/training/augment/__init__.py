@@ -10,16 +10,15 @@ This package imports OpenCV: import it where views are made. A process that make
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from neardup.errors import BadInput
-from neardup.training.augment import colour, frame, overlay, quality
-from neardup.training.augment.geometry import Geometry, Image, draw_crop, draw_geometry, warp
+from neardup.training.augment import colour, frame, overlay, quality, single
+from neardup.training.augment.geometry import Image, draw_geometry, warp
 
 __all__ = ["COLOUR", "FRAMES", "OVERLAYS", "QUALITY", "Family", "augment"]
 
@@ -81,16 +80,8 @@ FRAMES: tuple[tuple[frame.Draw, float], ...] = (
 )
 OTHER_OVER_RATE = 0.07
 OTHER_BLENDED_RATE = 0.03
-LIGHT_RATE = 0.05
-"""Share of views that are only scaled and compressed, mirrored at most."""
-
-SINGLE_RATE = 0.45
+SINGLE_RATE = 0.6
 """Share of views with one edit and no more, as most copies are that people make; the others have a chain of edits."""
-
-# The one edit, and its share of such views.
-SINGLE = {"turn": 0.28, "crop": 0.32, "angle": 0.08, "recolour": 0.16, "frame": 0.12, "cover": 0.04}
-SINGLE_COLOURS = ((colour.grey, 0.45), (colour.sepia, 0.35), (colour.photo_filter, 0.2))
-SINGLE_FRAMES = (frame.border, frame.pasted, frame.screenshot)
 
 MIN_AREA = 0.1
 """Least share of the photo's area that a crop keeps."""
@@ -100,9 +91,6 @@ MIN_SHOWN = 0.08
 
 MIN_SIDE = 0.24
 """Least side of the photo within a view, as a share of the view's side: 30 pixels of 128."""
-
-MAX_COVERED = 0.35
-"""Greatest share of the shown photo that another photo covers."""
 
 MIN_CONTRAST = 14.0
 """Grey levels of standard deviation under which a crop is drawn anew and a recolouring is dropped."""
@@ -130,17 +118,13 @@ def augment(
     if not 0 <= hardness <= 1.5:
         raise BadInput(f"hardness {hardness}: give a number from 0 to 1.5")
     height, width = photo.shape[:2]
-    kind = rng.random()
-    if kind < LIGHT_RATE:
-        whole = Geometry((width / 2, height / 2), width, height, mirror=bool(rng.random() < 0.3))
-        return quality.jpeg(warp(photo, whole, size, size), rng)
-    if kind < LIGHT_RATE + SINGLE_RATE:
-        return _edit_once(photo, size, rng, others)
+    if rng.random() < SINGLE_RATE:
+        return single.edit_once(photo, size, rng, others)
 
     frames = draw_frames(rng, size, height / width, others, hardness)
     room = (frames[-1].width, frames[-1].height) if frames else (size, size)
     covered = rng.random() < OTHER_OVER_RATE * hardness
-    min_area = max(MIN_AREA, MIN_SHOWN * size * size / (room[0] * room[1])) / (1 - MAX_COVERED * covered)
+    min_area = max(MIN_AREA, MIN_SHOWN * size * size / (room[0] * room[1])) / (1 - overlay.MAX_COVERED * covered)
     sharpness = 2.0 if rng.random() < 0.2 else 1.0
     for _ in range(3):  # a crop of bare sky or wall could be of any photo
         geometry = draw_geometry(rng, width, height, min_area=min(1.0, min_area), hardness=hardness)
@@ -154,7 +138,7 @@ def augment(
     if rng.random() < OTHER_BLENDED_RATE * hardness:
         view = overlay.photo_blended(view, rng, others)
     if covered:
-        view = overlay.other_photo_over(view, rng, others, MAX_COVERED)
+        view = overlay.other_photo_over(view, rng, others)
     if frames and rng.random() < 0.3:
         view = quality.jpeg(view, rng)
     # A photo already small, or a small part of one, is lost under more than a little.
@@ -172,34 +156,6 @@ def augment(
     return _apply(QUALITY, view, rng, hardness, most=most)
 
 
-def _edit_once(photo: Image, size: int, rng: np.random.Generator, others: Sequence[Image]) -> Image:
-    """The photo with one of SINGLE, and half of the time compressed."""
-    height, width = photo.shape[:2]
-    edit = str(rng.choice(list(SINGLE), p=list(SINGLE.values())))
-    geometry, surrounding = Geometry((width / 2, height / 2), width, height), None
-    if edit == "turn":
-        geometry = replace(geometry, turns=int(rng.integers(1, 4)), mirror=bool(rng.random() < 0.35))
-    elif edit == "crop":
-        geometry = draw_crop(rng, width, height)
-    elif edit == "angle":
-        corners = "colour" if rng.random() < 0.8 else "mirrored"
-        angle = math.radians(rng.uniform(-30, 30))
-        geometry = replace(geometry, angle=angle, corners=corners, colour=overlay.random_colour(rng))
-    elif edit == "frame":
-        draw = SINGLE_FRAMES[int(rng.integers(3))]
-        surrounding = draw(rng, size, size, height / width, others)
-    room = (surrounding.width, surrounding.height) if surrounding else (size, size)
-    view = warp(photo, geometry, *room)
-    if edit == "recolour":
-        recolour, _ = SINGLE_COLOURS[int(rng.choice(3, p=[share for _, share in SINGLE_COLOURS]))]
-        view = recolour(view, rng)
-    elif edit == "cover":
-        view = overlay.other_photo_over(view, rng, others, MAX_COVERED)
-    if surrounding:
-        view = surrounding.fill(view)
-    return quality.jpeg(view, rng) if rng.random() < 0.5 else view
-
-
 def draw_frames(
     rng: np.random.Generator, size: int, aspect: float, others: Sequence[Image], hardness: float
 ) -> list[frame.Frame]:
@@ -215,7 +171,7 @@ def draw_frames(
             break
         made = draw(rng, width, height, aspect, others)
         # A frame within a frame may leave too little for the photo, even for all of it; the first never does.
-        small = made.width * made.height * (1 - MAX_COVERED) < MIN_SHOWN * size * size
+        small = made.width * made.height * (1 - overlay.MAX_COVERED) < MIN_SHOWN * size * size
         if not frames or not (small or min(made.width, made.height) < MIN_SIDE * size):
             frames.append(made)
             width, height = made.width, made.height

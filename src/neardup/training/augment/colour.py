@@ -72,6 +72,15 @@ def sepia(image: Image, rng: np.random.Generator) -> Image:
     return apply_matrix(image, amount * _SEPIA + (1 - amount) * np.eye(3))
 
 
+def toned(image: Image, rng: np.random.Generator) -> Image:
+    """A toned print (sepia, cyanotype, selenium) or duotone: the luma as a ramp from a dark colour to a light one."""
+    dark, light = rng.uniform(0, 60, 3), rng.uniform(190, 255, 3)
+    middle = (dark + light) / 2 + rng.uniform(-35, 35, 3)
+    stops = np.array([0.0, 127.5, 255.0])
+    curve = np.stack([np.interp(_RAMP, stops, levels) for levels in np.stack([dark, middle, light], -1)], -1)
+    return apply_curve(apply_matrix(image, np.tile(_LUMA, (3, 1))), curve)
+
+
 def posterise(image: Image, rng: np.random.Generator) -> Image:
     levels = int(rng.integers(3, 9))
     return apply_curve(image, np.floor(_RAMP * levels / 256) * 255 / (levels - 1))

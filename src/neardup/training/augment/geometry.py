@@ -39,6 +39,12 @@ class Geometry:
     corners: str = "black"
     colour: tuple[int, int, int] = (0, 0, 0)
 
+    @classmethod
+    def whole(cls, photo: Image) -> Geometry:
+        """All of the photo, as it is."""
+        height, width = photo.shape[:2]
+        return cls((width / 2, height / 2), width, height)
+
     def to_photo(self, width: int, height: int) -> NDArray[np.float64]:
         """(3, 3) matrix from the view's continuous coordinates, [0, width] × [0, height], to the photo's."""
         unit = np.array([[2 / width, 0, -1], [0, 2 / height, -1], [0, 0, 1]])

@@ -30,6 +30,10 @@ _WORDS = (
 Colour = tuple[int, int, int]
 
 
+MAX_COVERED = 0.35
+"""Greatest share of a view that another photo covers."""
+
+
 def random_colour(rng: np.random.Generator) -> Colour:
     """White, black, or any."""
     kind = rng.random()
@@ -244,10 +248,10 @@ def flare(image: Image, rng: np.random.Generator) -> Image:
     return _to_uint8(image * (1 - alpha) + np.float32(255 if rng.random() < 0.6 else 0) * alpha)
 
 
-def other_photo_over(image: Image, rng: np.random.Generator, others: Sequence[Image], max_share: float) -> Image:
-    """Another photo pasted over at most `max_share` of the view."""
+def other_photo_over(image: Image, rng: np.random.Generator, others: Sequence[Image]) -> Image:
+    """Another photo pasted over at most MAX_COVERED of the view."""
     height, width = image.shape[:2]
-    share = rng.uniform(0.25, 1) * max_share
+    share = rng.uniform(0.25, 1) * MAX_COVERED
     aspect = float(np.exp(rng.uniform(-0.5, 0.5)))
     over_width = int(np.clip(width * np.sqrt(share * aspect), 2, width))
     over_height = int(np.clip(share * height * width / over_width, 2, height))

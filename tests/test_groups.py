@@ -35,6 +35,7 @@ class Put:
     content: str | None = None  # the path's own, unless it is a byte copy
     width: int = 40
     height: int = 30
+    margin: float = 0.0
     size_bytes: int = 1000
     mtime_ns: int = 0
     embedding: tuple[float, ...] | None = None
@@ -62,6 +63,7 @@ def index_of(folder: Path, puts: Sequence[Put], commits: int = 1) -> Index:
                 digest=put.digest,
                 width=put.width,
                 height=put.height,
+                margin=put.margin,
                 embedding=None if writer.content(put.digest) is not None else put.vector,
             )
             if count % max(1, len(puts) // commits) == 0:
@@ -147,6 +149,26 @@ def test_best_keeps_the_first_of_each_of_these(tmp_path: Path) -> None:
         index = index_of(tmp_path / str(first), falling[first:][::-1])
         [group] = find_groups(index, min_similarity=NEAR_25)
         assert str(group.keeper.path) == falling[first].path
+
+
+@pytest.mark.parametrize(
+    ("margin", "kept"),
+    [
+        (0.31, "/plain.jpg"),  # the whole picture and a border around it, as measured: its true margin is 1/3
+        (0.2, "/bordered.jpg"),  # within its border it shows 14 % more
+    ],
+)
+def test_best_does_not_count_a_flat_margin(tmp_path: Path, margin: float, kept: str) -> None:
+    puts = [
+        Put("/plain.jpg", 0, width=1000, height=1000),
+        Put("/bordered.jpg", 1, width=1500, height=1000, size_bytes=9000, margin=margin),
+    ]
+    [group] = find_groups(index_of(tmp_path / "i", puts), min_similarity=NEAR_25)
+    assert str(group.keeper.path) == kept
+    assert {member.path.name: round(member.margin, 6) for member in group.members} == {
+        "plain.jpg": 0,
+        "bordered.jpg": margin,
+    }
 
 
 def test_protected_folders_are_kept_first(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import ImageOps
 
 from neardup.embedding import Embedder
 from neardup.errors import BadInput, UnreadableImage
@@ -153,6 +154,20 @@ def test_names_with_newlines_quotes_and_bytes_that_are_no_text(tmp_path, embedde
     assert counts(run_index(tmp_path / "index", embedder, folder)) == (4, 0, 0, 0, 4)
     assert {os.fsencode(image.path.name) for image in Index.open(tmp_path / "index")} == set(names)
     assert counts(run_index(tmp_path / "index", embedder, folder)) == (0, 4, 0, 0, 4)
+
+
+def test_a_flat_margin_is_recorded(tmp_path, embedder, monkeypatch):
+    monkeypatch.setattr(SmallModel, "input_size", 96)
+    (tmp_path / "in").mkdir()
+    photo = draw_photo(1)
+    photo.save(tmp_path / "in/plain.png")
+    ImageOps.expand(photo, photo.width // 4, (0, 0, 0)).save(tmp_path / "in/bordered.png")
+    run_index(tmp_path / "index", embedder, tmp_path / "in")
+    with Index.open(tmp_path / "index") as index:
+        margins = {image.path.stem: (image.margin, image.width, image.height) for image in index}
+    true = 1 - photo.width * photo.height / (margins["bordered"][1] * margins["bordered"][2])
+    assert margins["plain"][0] == 0
+    assert true - 0.04 < margins["bordered"][0] <= true
 
 
 def test_roots_below_each_other_count_once(tmp_path, photos, embedder):

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from neardup.errors import BadInput
 from neardup.index import Index
-from neardup.keep import RAW_EXTENSIONS, KeepPolicy, extension, keep_order, prefixes
+from neardup.keep import RAW_EXTENSIONS, KeepPolicy, extension, keep_order, picture_pixels, prefixes
 from neardup.lsh import find_pairs
 from neardup.lsh.pairs import CROWD
 from neardup.pixels import PixelDigests
@@ -59,6 +59,11 @@ class Member:
     mtime_ns: int
     digest: bytes  # SHA-256 of the file
     label: str | None
+    margin: float = 0.0  # share of the area that is a flat margin
+
+    @property
+    def picture_pixels(self) -> int:
+        return int(picture_pixels(np.int64(self.width * self.height), np.float64(self.margin)))
 
 
 @dataclass(frozen=True)
@@ -124,12 +129,13 @@ class _Images:
         self.labels: list[str | None] = []
         rows, self.sizes, self.times = (np.empty(n, np.int64) for _ in range(3))
         self.widths, self.heights = (np.empty(n, np.int32) for _ in range(2))
+        self.margins = np.empty(n, np.float32)
         digests = np.empty((n, 32), np.uint8)
         for i, image in enumerate(index):
             self.paths.append(bytes(image.path))
             self.labels.append(image.label)
             rows[i], self.sizes[i], self.times[i] = image.row, image.size_bytes, image.mtime_ns
-            self.widths[i], self.heights[i] = image.width, image.height
+            self.widths[i], self.heights[i], self.margins[i] = image.width, image.height, image.margin
             digests[i] = np.frombuffer(image.digest, np.uint8)
         unique_rows, first = np.unique(rows, return_index=True)
         words = digests[first].view(">u8")
@@ -172,6 +178,7 @@ class _Images:
                 int(self.times[i]),
                 self.digests[self.contents[i]].tobytes(),
                 self.labels[i],
+                float(self.margins[i]),
             )
             for i, similarity in zip(members, similarities, strict=True)
         )
@@ -226,6 +233,7 @@ class _Search:
             paths=images.paths,
             widths=images.widths,
             heights=images.heights,
+            margins=images.margins,
             sizes=images.sizes,
             times=images.times,
         )

@@ -29,10 +29,10 @@ _EFFICIENCY = dict.fromkeys(b"heic heif hif heics heifs avif avifs".split(), 4) 
 class KeepPolicy:
     """Which image of a group is kept.
 
-    order: best        most pixels; then RAW, then formats that lose nothing, then lossy ones, then GIF; then the least
-                       compressed: most bytes, where a byte of HEIC or AVIF counts as two of JPEG and one of WebP as
-                       1.5, so that neither a smaller copy in an efficient format nor a larger one made from it wins by
-                       size alone; then the older file, the shorter path, the path
+    order: best        most pixels, those of a flat margin left out; then RAW, then formats that lose nothing, then
+                       lossy ones, then GIF; then the least compressed: most bytes, where a byte of HEIC or AVIF counts
+                       as two of JPEG and one of WebP as 1.5, so that neither a smaller copy in an efficient format nor
+                       a larger one made from it wins by size alone; then the older file, the shorter path, the path
            largest     most bytes
            oldest      the earliest modification time; newest: the latest
            path-order  the first path, by its bytes
@@ -67,12 +67,13 @@ def keep_order(
     paths: Sequence[bytes],
     widths: NDArray[np.integer],
     heights: NDArray[np.integer],
+    margins: NDArray[np.floating],
     sizes: NDArray[np.int64],
     times: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """Images by falling worth: (n,) int64 positions; no two are equal, since paths differ.
 
-    sizes: bytes; times: nanoseconds since 1970; widths and heights: pixels, (n,) each
+    sizes: bytes; times: nanoseconds since 1970; widths and heights: pixels; margins: shares of the area; (n,) each
     """
     n = len(paths)
     by_path = np.empty(n, np.int64)
@@ -81,7 +82,7 @@ def keep_order(
     ranks = np.fromiter((_format_rank(ending) for ending in endings), np.int8, n)
     worth = sizes * np.fromiter((_EFFICIENCY.get(ending, 2) for ending in endings), np.int64, n)
     lengths = np.fromiter(map(len, paths), np.int64, n)
-    pixels = widths.astype(np.int64) * heights
+    pixels = picture_pixels(widths.astype(np.int64) * heights, margins)
     first: dict[Order, tuple[NDArray[np.int64], ...]] = {
         "best": (),
         "largest": (-sizes,),
@@ -95,6 +96,17 @@ def keep_order(
         protected = np.fromiter((path.startswith(below) for path in paths), bool, n)
     keys = (~protected, *first[policy.order], -pixels, -ranks, -worth, times, lengths, by_path)
     return np.lexsort(keys[::-1])
+
+
+def picture_pixels(
+    pixels: NDArray[np.int64] | np.int64, margins: NDArray[np.floating] | np.floating
+) -> NDArray[np.int64]:
+    """Pixels of picture, without those of a flat margin (`neardup.images.flat_margin`): int64 of the same shape.
+
+    A margin is measured to some 2 % of the area. What has one counts for 5 % less than it shows, so that a picture set
+    into a border is never worth more than the same picture without.
+    """
+    return np.where(margins > 0, 0.95 * (1 - margins) * pixels, pixels).astype(np.int64)
 
 
 def extension(path: bytes) -> bytes:

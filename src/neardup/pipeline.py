@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from neardup.embedding import BATCH, Embedder, preprocess
 from neardup.errors import IndexNotWritten, UnreadableImage
-from neardup.images import ByteBudget, decode_image, find_images, read_file
+from neardup.images import ByteBudget, decode_image, find_images, flat_margin, read_file
 from neardup.index import IndexWriter
 
 # Prepared images that wait for a slow one before them, or for the model: at 176 px, 12 MB.
@@ -79,6 +79,7 @@ class Prepared:
     digest: bytes = b""  # SHA-256 of the file
     width: int = 0
     height: int = 0
+    margin: float = 0.0  # share of the area that is a flat margin
     pixels: NDArray[np.uint8] | None = None  # None where the content is known, or unreadable
     error: str | None = None
     lasting: bool = False  # the error is the content's, and reading again would not mend it
@@ -112,7 +113,8 @@ class Preparer:
         except UnreadableImage as error:
             return Prepared(digest, error=str(error), lasting=not isinstance(error.__cause__, MemoryError))
         pixels = preprocess(decoded.pixels, self.input_size)
-        return Prepared(digest, decoded.width, decoded.height, pixels)
+        margin = flat_margin(pixels, decoded.width, decoded.height)
+        return Prepared(digest, decoded.width, decoded.height, margin, pixels)
 
 
 @dataclass(frozen=True)
@@ -299,12 +301,13 @@ class Indexer:
             if prepared.error is not None:
                 self._fail(source, prepared.error)
                 continue
-            width, height, label = prepared.width, prepared.height, source.label
+            label = source.label
             if label is None and (known := self._writer.state(source.path)) is not None:
                 label = known.label
             self._writer.add(
-                source.path, size_bytes=size_bytes, mtime_ns=mtime_ns, digest=prepared.digest, width=width,
-                height=height, label=label, embedding=embeddings.get(prepared.digest),
+                source.path, size_bytes=size_bytes, mtime_ns=mtime_ns, digest=prepared.digest,
+                width=prepared.width, height=prepared.height, margin=prepared.margin, label=label,
+                embedding=embeddings.get(prepared.digest),
             )  # fmt: skip
             self.report.indexed += 1
         self.report.embedded += len(fresh)

@@ -23,7 +23,9 @@ def embedding_of(content: object) -> NDArray[np.float32]:
     return (values / np.linalg.norm(values)).astype(np.float32)
 
 
-def put(writer: IndexWriter, path: str | bytes | Path, content: object, label: str | None = None) -> None:
+def put(
+    writer: IndexWriter, path: str | bytes | Path, content: object, label: str | None = None, margin: float = 0.0
+) -> None:
     """Add a file as the pipeline does: only new content is embedded."""
     digest = digest_of(content)
     known = writer.content(digest) is not None
@@ -34,6 +36,7 @@ def put(writer: IndexWriter, path: str | bytes | Path, content: object, label: s
         digest=digest,
         width=40,
         height=30,
+        margin=margin,
         label=label,
         embedding=None if known else embedding_of(content),
     )

@@ -126,10 +126,10 @@ def pickled(name: str) -> Damage:
         (edit_catalog("PRAGMA user_version = 0"), "format 0 does not exist"),
         (edit_catalog("PRAGMA user_version = -1"), "format -1 does not exist"),
         (edit_catalog("PRAGMA application_id = 7"), "application_id 0x7 is not a neardup catalogue's"),
-        (edit_catalog("CREATE TRIGGER t AFTER INSERT ON images BEGIN SELECT 1; END"), "t is not part of format 1"),
-        (edit_catalog("CREATE VIEW v AS SELECT 1"), "v is not part of format 1"),
-        (edit_catalog("CREATE TABLE more (x)"), "more is not part of format 1"),
-        (edit_catalog("CREATE INDEX more ON contents (abs(width))"), "more is not part of format 1"),
+        (edit_catalog("CREATE TRIGGER t AFTER INSERT ON images BEGIN SELECT 1; END"), "t is not part of format 2"),
+        (edit_catalog("CREATE VIEW v AS SELECT 1"), "v is not part of format 2"),
+        (edit_catalog("CREATE TABLE more (x)"), "more is not part of format 2"),
+        (edit_catalog("CREATE INDEX more ON contents (abs(width))"), "more is not part of format 2"),
         (edit_catalog("DROP TABLE images", "CREATE VIEW images AS SELECT * FROM failures"), "images is not part of"),
         (edit_catalog("DROP TABLE dead"), "table dead is missing"),
         (edit_catalog("DROP INDEX images_by_content"), "images_by_content is missing"),
@@ -232,12 +232,30 @@ def test_a_folder_of_that_name_that_is_not_ours_is_left_alone(folder):
     assert theirs.is_dir()
 
 
+def test_an_index_of_format_1_is_upgraded(filled):
+    """Which knew no margins; by a reader in memory, by a writer on disk."""
+    with closing(sqlite3.connect(filled / "catalog.sqlite")) as connection:
+        connection.execute("ALTER TABLE contents DROP COLUMN margin")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+    before = (filled / "catalog.sqlite").read_bytes()
+    with Index.open(filled) as index:
+        assert index.query(embedding_of(3), k=1)[0].path == Path("/photos/3.jpg")
+        assert {image.margin for image in index} == {0.0}
+    assert (filled / "catalog.sqlite").read_bytes() == before
+    with Index.write(filled, MODEL) as writer:
+        put(writer, "/new.jpg", "new", margin=0.25)
+    with Index.open(filled) as index:
+        assert sorted(image.margin for image in index) == [0.0] * 40 + [0.25]
+
+
 def test_the_catalogue_of_an_older_format_is_upgraded(filled, monkeypatch):
     """By a reader in memory, by a writer on disk."""
+    later = catalog.FORMAT_VERSION + 1
     table = "CREATE TABLE notes_of_later (digest BLOB PRIMARY KEY) WITHOUT ROWID"
-    monkeypatch.setattr(catalog, "FORMAT_VERSION", 2)
+    monkeypatch.setattr(catalog, "FORMAT_VERSION", later)
     monkeypatch.setattr(catalog, "SCHEMA", catalog.SCHEMA | {"notes_of_later": table})
-    monkeypatch.setattr(catalog, "UPGRADES", {1: (table,)})
+    monkeypatch.setattr(catalog, "UPGRADES", {later - 1: (table,)})
     before = (filled / "catalog.sqlite").read_bytes()
     index = Index.open(filled)
     assert index.query(embedding_of(3), k=1)[0].path == Path("/photos/3.jpg")
@@ -246,7 +264,7 @@ def test_the_catalogue_of_an_older_format_is_upgraded(filled, monkeypatch):
         put(writer, "/new.jpg", "new")
     assert len(paths_of(filled)) == 41
     monkeypatch.undo()
-    with pytest.raises(DamagedIndex, match="format 2 is newer"):
+    with pytest.raises(DamagedIndex, match=f"format {later} is newer"):
         Index.open(filled)
 
 
@@ -254,7 +272,7 @@ def test_the_format_is_what_its_specification_says(filled):
     """Read with NumPy and SQLite alone: files, dtypes, shapes, order."""
     with closing(sqlite3.connect(filled / "catalog.sqlite")) as connection:
         assert connection.execute("PRAGMA application_id").fetchone() == (0x6E647570,)
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
         assert connection.execute("SELECT number, rows, first, last FROM segments").fetchall() == [
             (1, 30, 1, 30),
             (2, 10, 31, 40),

@@ -23,7 +23,7 @@ class Losses:
     def of(self, member: Member, keeper: Member) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """What would be lost, and notes on files beside the two; both in words."""
         lost = []
-        if member.width * member.height > keeper.width * keeper.height:
+        if member.picture_pixels > keeper.picture_pixels:
             lost.append(f"{member.width} x {member.height} pixels against {keeper.width} x {keeper.height}")
         if member.digest != keeper.digest:
             kept = self._facts(keeper.path)

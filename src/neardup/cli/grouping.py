@@ -30,7 +30,7 @@ def grouping_options(command: _F) -> _F:
             options.min_similarity,
             click.option(
                 "--keep", type=click.Choice(ORDERS), default="best", show_default=True,
-                help="Which image of a group stays; best: most pixels, least compressed, best format, oldest.",
+                help="Which image of a group stays; best: most pixels (margins apart), format, most bytes, oldest.",
             ),
             click.option(
                 "--keep-under", type=_FOLDER, multiple=True, metavar="DIR",

@@ -6,6 +6,7 @@ find_images ─▶ Path ─ read_file ─▶ bytes ─ decode_image ─▶ Decod
 from neardup.images.budget import ByteBudget
 from neardup.images.decode import DECODER, Decoded, decode_image, load_image
 from neardup.images.files import MAX_FILE_BYTES, find_images, may_be_image, read_file
+from neardup.images.margin import flat_margin
 
 __all__ = [
     "DECODER",
@@ -14,6 +15,7 @@ __all__ = [
     "Decoded",
     "decode_image",
     "find_images",
+    "flat_margin",
     "load_image",
     "may_be_image",
     "read_file",

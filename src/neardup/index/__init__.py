@@ -62,6 +62,7 @@ class IndexedImage(NamedTuple):
     digest: bytes  # SHA-256 of the file; byte copies share it, and the row
     width: int  # pixels, upright
     height: int
+    margin: float  # share of the area that is a flat margin
     row: int  # of `Index.embeddings`, numbered across them
 
 
@@ -318,16 +319,16 @@ class Index:
         with catalog.damage_named(self._path):
             cursor = self._connection.cursor()
             select = (
-                "SELECT path, label, size_bytes, mtime_ns, digest, width, height, contents.id"
+                "SELECT path, label, size_bytes, mtime_ns, digest, width, height, margin, contents.id"
                 " FROM images CROSS JOIN contents ON contents.id = images.content ORDER BY images.content, path"
             )
             with self._lock:
                 cursor.execute(select)
             count = 0
             while block := self._fetch(cursor):
-                rows = self._rows_of(np.array([image[7] for image in block], np.int64))
+                rows = self._rows_of(np.array([image[8] for image in block], np.int64))
                 for image, row in zip(block, rows.tolist(), strict=True):
-                    path, label, *facts = image[:7]
+                    path, label, *facts = image[:8]
                     yield IndexedImage._make((self._decode_path(path), catalog.decode_name(label), *facts, row))
                 count += len(block)
         if count != self.images:

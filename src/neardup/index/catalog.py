@@ -20,7 +20,7 @@ from neardup.errors import BadInput, DamagedIndex
 from neardup.index.store import CATALOG, REBUILD, SEGMENTS, SegmentRecord
 
 APPLICATION_ID = 0x6E647570  # "ndup"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 # Names that come from the file system are BLOBs (os.fsencode), so that those that are not UTF-8 survive.
 # A reader refuses any table, index, trigger or view that is not exactly one of these.
@@ -29,7 +29,8 @@ SCHEMA = {
     # Distinct files by content; an id is also the value in contents.npy, and rises with every content added.
     "contents": (
         "CREATE TABLE contents (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,"  # SHA-256 of the file
-        " width INTEGER NOT NULL, height INTEGER NOT NULL)"  # pixels, upright
+        " width INTEGER NOT NULL, height INTEGER NOT NULL,"  # pixels, upright
+        " margin REAL NOT NULL DEFAULT 0)"  # share of the area that is a flat margin
     ),
     "images": (
         "CREATE TABLE images (path BLOB PRIMARY KEY, size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,"
@@ -60,7 +61,9 @@ SCHEMA = {
 }
 # From a format version to the next: statements that leave exactly the next version's SCHEMA. Writers run them on the
 # file, readers on a copy in memory.
-UPGRADES: dict[int, tuple[str, ...]] = {}
+UPGRADES: dict[int, tuple[str, ...]] = {
+    1: ("ALTER TABLE contents ADD COLUMN margin REAL NOT NULL DEFAULT 0",),
+}
 
 _MADE_BY_SQLITE = {"sqlite_sequence": "CREATE TABLE sqlite_sequence(name,seq)"}
 # A longer value in a damaged catalogue is an error before it is an allocation.

@@ -219,6 +219,7 @@ class IndexWriter:
         digest: bytes,
         width: int,
         height: int,
+        margin: float = 0.0,
         label: str | None = None,
         embedding: NDArray[np.floating] | None = None,
     ) -> None:
@@ -226,6 +227,7 @@ class IndexWriter:
 
         digest:    SHA-256 of the file, 32 bytes
         width, height: pixels, upright
+        margin:    share of the area that is a flat margin, 0..1: neardup.images.flat_margin
         embedding: (dim,) floating, of unit length; None when `content(digest)` is known
         raises:    BadInput when these are not so, IndexNotWritten
         """
@@ -235,7 +237,9 @@ class IndexWriter:
         if content is None:
             row = self._row(path, embedding)
             content = self._next_content
-            self._connection.execute("INSERT INTO contents VALUES (?, ?, ?, ?)", (content, digest, width, height))
+            self._connection.execute(
+                "INSERT INTO contents VALUES (?, ?, ?, ?, ?)", (content, digest, width, height, margin)
+            )
             self._next_content += 1
             self._pending.append(row)
             self._pending_contents.append(content)

@@ -15,7 +15,7 @@ _LEAST = 0.03
 # The rectangle that holds all that is not flat must leave this share of the flat pixels outside, and have this share of
 # what is inside filled. What stands before a plain ground (a product, a disc, a page of text) does neither: it has no
 # margin, and its copies are compared by all their pixels.
-_OUTSIDE, _FILLED = 0.8, 0.9
+_OUTSIDE, _FILLED = 0.7, 0.88
 
 
 def flat_margin(pixels: NDArray[np.uint8], width: int, height: int) -> float:

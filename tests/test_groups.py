@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,7 +162,7 @@ def test_best_keeps_the_first_of_each_of_these(tmp_path: Path) -> None:
 def test_best_does_not_count_a_flat_margin(tmp_path: Path, margin: float, kept: str) -> None:
     puts = [
         Put("/plain.jpg", 0, width=1000, height=1000),
-        Put("/bordered.jpg", 1, width=1500, height=1000, size_bytes=9000, margin=margin),
+        Put("/bordered.jpg", 20, width=1500, height=1000, size_bytes=9000, margin=margin),
     ]
     [group] = find_groups(index_of(tmp_path / "i", puts), min_similarity=NEAR_25)
     assert str(group.keeper.path) == kept
@@ -169,6 +170,37 @@ def test_best_does_not_count_a_flat_margin(tmp_path: Path, margin: float, kept: 
         "plain.jpg": 0,
         "bordered.jpg": margin,
     }
+
+
+@pytest.mark.parametrize("copy_margin", [0.19, 0.0])
+def test_copies_that_are_framed_alike_share_their_margin(tmp_path: Path, copy_margin: float) -> None:
+    """A compressed copy of a bordered scan has a little less of flat border, and none with a line written on it."""
+    puts = [
+        Put("/scan.png", 0, width=1560, height=1260, size_bytes=90_000, margin=0.2),
+        Put("/copy.jpg", 5, width=1560, height=1260, margin=copy_margin),
+        Put("/small.jpg", 6, width=1400, height=1130, margin=copy_margin),
+    ]
+    [group] = find_groups(index_of(tmp_path / "i", puts), min_similarity=NEAR_25)
+    assert str(group.keeper.path) == "/scan.png"
+
+
+def test_a_protected_folder_under_another_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a bind mount gives it, or a file system that takes capitals for small letters: one inode, two names."""
+    safe, other = tmp_path / "safe", tmp_path / "SAFE"
+    (safe / "2020").mkdir(parents=True)
+    (other / "2020").mkdir(parents=True)
+    plain_stat = Path.stat
+
+    def stat(path: Path, **how: bool) -> os.stat_result:
+        return plain_stat(Path(str(path).replace("SAFE", "safe")), **how)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    keep = KeepPolicy(under=(safe,))
+    assert keep.is_protected(other / "2020" / "x.jpg")
+    assert not keep.is_protected(tmp_path / "x.jpg")
+    puts = [Put("/big.jpg", 0, width=90), Put(str(other / "x.jpg"), 1)]
+    [group] = find_groups(index_of(tmp_path / "i", puts), min_similarity=NEAR_25, keep=keep)
+    assert group.keeper.path == other / "x.jpg"
 
 
 def test_protected_folders_are_kept_first(tmp_path: Path) -> None:

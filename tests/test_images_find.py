@@ -52,6 +52,15 @@ def test_hidden_files_hidden_folders_and_the_index_folder_are_left_out(tmp_path)
     assert found(tmp_path / ".git") == ["b.png"]  # named by the user
 
 
+@pytest.mark.parametrize("name", ["$RECYCLE.BIN", "#recycle", "@eaDir", "System Volume Information"])
+def test_recycle_bins_are_left_out(tmp_path, name):
+    """A file in one may be gone tomorrow: it must not be what a copy is removed for."""
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "R1.jpg").touch()
+    (tmp_path / "a.jpg").touch()
+    assert list(find_images(tmp_path)) == [tmp_path / "a.jpg"]
+
+
 def test_links_below_the_root_are_not_followed_and_a_linked_root_is(tmp_path):
     real = put(tmp_path / "photos" / "real.jpg")
     (tmp_path / "photos" / "loop").symlink_to(tmp_path / "photos")

@@ -1,8 +1,9 @@
 """Which image of a group stays: an order of all images, the one to keep first."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -48,11 +49,32 @@ class KeepPolicy:
             raise BadInput(f"keep {self.order!r}: one of {', '.join(ORDERS)}")
 
     def is_protected(self, path: Path) -> bool:
-        """Whether a file lies below a protected folder, by its name or by where its folder really is."""
-        if not self.under:
-            return False
-        places = {os.fsencode(path), os.fsencode(Path(os.path.realpath(path.parent)) / path.name)}
-        return any(place.startswith(prefix) for place in places for prefix in prefixes(self.under))
+        """Whether a file lies below a protected folder, by its name or by what folders it is really in."""
+        return bool(self.under) and self._is_below(os.fsencode(path.parent))
+
+    @cached_property
+    def _is_below(self) -> Callable[[bytes], bool]:
+        """Whether a folder is a protected one or below, asked once for each."""
+        names = tuple(prefixes(self.under))
+        protected = {_identity(folder) for folder in self.under} - {None}
+
+        @cache
+        def is_below(folder: bytes) -> bool:
+            if (folder + b"/").startswith(names):
+                return True
+            # By what it is, too: one folder may have several names, by a mount or in capitals.
+            place = Path(os.path.realpath(os.fsdecode(folder)))
+            return any(_identity(parent) in protected for parent in (place, *place.parents))
+
+        return is_below
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def prefixes(folders: Sequence[Path]) -> list[bytes]:
@@ -92,8 +114,7 @@ def keep_order(
     }
     protected = np.zeros(n, bool)
     if policy.under:
-        below = tuple(prefixes(policy.under))
-        protected = np.fromiter((path.startswith(below) for path in paths), bool, n)
+        protected = np.fromiter((policy.is_protected(Path(os.fsdecode(path))) for path in paths), bool, n)
     keys = (~protected, *first[policy.order], -pixels, -ranks, -worth, times, lengths, by_path)
     return np.lexsort(keys[::-1])
 

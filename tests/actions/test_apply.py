@@ -153,6 +153,27 @@ def test_files_of_one_name_are_moved_side_by_side(tmp_path: Path, folder: Path) 
     assert after == before
 
 
+def test_a_name_too_long_for_a_number(tmp_path: Path, folder: Path) -> None:
+    name = "ä" * 125 + ".jpg"  # 254 bytes
+    keeper = put(tmp_path / "keeper.jpg", b"1")
+    copies = [put(tmp_path / str(n) / name, b"copy %d" % n) for n in range(2)]
+    report = apply_plan(folder, make_plan([group_of(keeper, *copies)], "move", to=tmp_path / "moved"))
+    assert [outcome.status for outcome in report.outcomes] == ["done", "done"]
+    assert str(report.outcomes[1].target).endswith("ä (2).jpg")
+    assert undo_last(folder).count("done") == 2
+
+
+def test_a_target_that_can_not_be_blocks_nothing_afterwards(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_of(tmp_path, "move")
+    monkeypatch.setattr("neardup.actions.apply._numbered", lambda path, number: "x" * 300)
+    put(tmp_path / "moved" / plan.steps[0].path.name, b"in the way")
+    assert apply_plan(folder, plan).count("failed") > 0
+    assert apply_plan(folder, plan).count("failed") > 0
+    assert undo_last(folder).count("failed") == 0
+
+
 def test_another_file_system(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no hard link can be made from one to the other, files are copied, compared and only then removed."""
     link = os.link
@@ -233,6 +254,70 @@ def test_what_is_not_there_any_more_is_said(tmp_path: Path, folder: Path, trash:
     assert report.count("failed") == 4
     expected = {"trash": "not in the trash", "move": "is not in", "symlink": "is gone"}
     assert all(expected[action] in str(outcome.reason) for outcome in report.outcomes)
+
+
+@pytest.mark.parametrize("action", ["trash", "move", "symlink"])
+def test_undo_waits_for_a_disk_that_is_away(tmp_path: Path, folder: Path, trash: Path, action: Action) -> None:
+    plan = plan_of(tmp_path, action)
+    before = snapshot(tmp_path / "photos")
+    apply_plan(folder, plan)
+    places = [tmp_path / "photos", trash, tmp_path / "moved"]
+    for place in places:
+        if place.exists():
+            place.rename(place.with_name(f"{place.name} away"))
+    report = undo_last(folder)
+    assert report.count("failed") == 4
+    assert all("is not there" in str(outcome.reason) for outcome in report.outcomes)
+    for place in places:
+        away = place.with_name(f"{place.name} away")
+        if away.exists():
+            away.rename(place)
+    assert undo_last(folder).count("done") == 4
+    assert snapshot(tmp_path / "photos") == before
+
+
+def test_undo_of_a_move_to_what_is_now_the_old_folder(tmp_path: Path, folder: Path) -> None:
+    """Where one directory entry has both paths, removing one of the two would remove the file."""
+    keeper, copy = put(tmp_path / "a.jpg", b"1"), put(tmp_path / "old" / "b.jpg", b"2")
+    apply_plan(folder, make_plan([group_of(keeper, copy)], "move", to=tmp_path / "archive"))
+    copy.parent.rmdir()
+    copy.parent.symlink_to("archive")
+    report = undo_last(folder)
+    assert report.count("failed") == 1
+    assert (tmp_path / "archive" / "b.jpg").read_bytes() == b"2"
+    copy.parent.unlink()
+    assert undo_last(folder).count("done") == 1
+    assert copy.read_bytes() == b"2"
+
+
+def test_trash_of_a_folder_reached_through_a_link(
+    tmp_path: Path, folder: Path, trash: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trash of another volume lies at the top of that volume, not of the one that the link is on."""
+    volume = tmp_path / "volume"
+    plain_is_mount = Path.is_mount
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == volume or plain_is_mount(path))
+    keeper, real = put(volume / "photos" / "a.jpg", b"1"), put(volume / "photos" / "b.jpg", b"2")
+    (tmp_path / "link").symlink_to(volume / "photos")
+    copy = tmp_path / "link" / "b.jpg"
+    apply_plan(folder, make_plan([group_of(tmp_path / "link" / keeper.name, copy)], "trash"))
+    assert not real.exists()
+    there = volume / f".Trash-{os.getuid()}"
+    (there / "files").mkdir(parents=True)
+    (there / "info").mkdir()
+    for path in trash.rglob("*.*"):
+        path.rename(there / path.relative_to(trash))
+    [info] = (there / "info").iterdir()
+    info.write_bytes(b"[Trash Info]\nPath=photos/b.jpg\nDeletionDate=2026-01-01T00:00:00\n")
+    assert undo_last(folder).count("done") == 1
+    assert real.read_bytes() == b"2"
+
+
+def test_no_index_no_folder(tmp_path: Path) -> None:
+    for act in (lambda folder: apply_plan(folder, plan_of(tmp_path, "delete")), undo_last):
+        with pytest.raises(BadInput, match="no index here"):
+            act(tmp_path / "typo")
+    assert not (tmp_path / "typo").exists()
 
 
 def test_a_symlink_whose_keeper_was_edited(tmp_path: Path, folder: Path) -> None:

@@ -90,13 +90,15 @@ def test_what_would_be_lost(tmp_path: Path) -> None:
     clear = tmp_path / "clear.png"
     Image.new("RGBA", (8, 8), (1, 2, 3, 4)).save(clear)
     large = replace(member_of(save(tmp_path / "large.jpg", quality=70)), width=40, height=30)
-    group = DuplicateGroup((*group_of(plain, dated, film, clear).members, large))
+    framed = replace(member_of(save(tmp_path / "framed.jpg", quality=71)), width=40, height=30, margin=0.25)
+    group = DuplicateGroup((*group_of(plain, dated, film, clear).members, large, framed))
     plan = make_plan([group], "trash")
     lost = {step.path.name: step.lost for step in plan.steps}
     assert lost["dated.jpg"] == ("date 2019:05:04 12:33:10", "GPS position", "camera Canon EOS 5")
     assert lost["film.gif"] == ("frames 2",)
     assert lost["clear.png"] == ("transparency",)
     assert lost["large.jpg"] == ("40 x 30 pixels against 4 x 3",)
+    assert lost["framed.jpg"] == ("40 x 30 pixels (25% of them margin) against 4 x 3",)
     [other_way] = make_plan([group_of(dated, plain)], "trash").steps
     assert other_way.lost == ()
 

@@ -243,3 +243,25 @@ def test_false_pairs_to_expect_as_a_person_reads_them(expected: float, shown: st
     from neardup.cli.grouping import show_expected
 
     assert show_expected(expected) == shown
+
+
+def test_a_plan_and_options_that_would_be_passed_over(neardup: Neardup, copies: list[Path], tiny_model: Model) -> None:
+    from neardup.actions import load_plan, make_plan, save_plan
+    from neardup.groups import find_groups
+
+    groups = find_groups(Index.open(Path(".neardup")), min_similarity=0.99)
+    save_plan(make_plan(groups, "delete"), Path("plan.json"))
+    steps = load_plan(Path("plan.json")).steps
+    assert len(steps) == 2
+    for options in (
+        ["--action", "trash"],
+        ["--action", "move", "--to", "x"],
+        ["--min-similarity", "0.9"],
+        ["--across"],
+    ):
+        result = neardup("dedup", "--plan", "plan.json", *options, "--apply", code=2)
+        assert f"leave out {options[0]}" in result.stderr
+        assert all(step.path.exists() for step in steps)
+    protected = steps[0].path
+    neardup("dedup", "--plan", "plan.json", "--keep-under", protected.parent, "--apply", "--format", "json")
+    assert protected.exists()

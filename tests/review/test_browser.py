@@ -175,7 +175,7 @@ def test_buttons_bulk_and_the_plan(reviewed):
     page.press("e")
     page.sees("#dropped", "4 images to drop")
     page.press("w")
-    page.sees("#command", f"neardup dedup --plan '{review.plan_path}' --apply")
+    page.sees("#command", f"neardup dedup --index {review.folder} --plan {review.plan_path} --apply")
     assert len(load_plan(review.plan_path).steps) == 4
     assert all(member.path.exists() for group in review.groups for member in group.members)
     page.press("\ue00c")  # Escape

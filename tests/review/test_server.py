@@ -44,7 +44,8 @@ def test_marks_undo_and_plan(ask, client):
     assert answer["changed"][0]["decided"] is True
     assert [group["group"] for group in ask("/api/accept-exact", {}).json["changed"]] == [2]
     plan = ask("/api/plan", {}).json
-    assert plan["path"] == str(client.review.plan_path)
+    assert plan["command"] == client.review.command
+    assert f"--index {client.review.folder} --plan {client.review.plan_path}" in plan["command"]
     assert plan["steps"] == 3
     assert plan["kept"] == []
     assert [group["group"] for group in ask("/api/undo", {}).json["changed"]] == [2]

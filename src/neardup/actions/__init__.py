@@ -4,7 +4,7 @@ groups ─▶ make_plan ─▶ Plan (pure; save_plan, load_plan) ─▶ apply_pl
 """
 
 from neardup.actions.apply import apply_plan
-from neardup.actions.plan import ACTIONS, Action, Plan, Step, load_plan, make_plan, save_plan
+from neardup.actions.plan import ACTIONS, Action, Plan, Step, load_plan, make_plan, protect, save_plan
 from neardup.actions.report import Outcome, Report
 from neardup.actions.undo import undo_last
 
@@ -18,6 +18,7 @@ __all__ = [
     "apply_plan",
     "load_plan",
     "make_plan",
+    "protect",
     "save_plan",
     "undo_last",
 ]

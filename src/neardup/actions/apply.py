@@ -14,6 +14,8 @@ from neardup.actions.report import Outcome, Report
 from neardup.errors import BadInput, MissingPackage
 from neardup.index import store
 
+_LONGEST_NAME_BYTES = 255
+
 
 def apply_plan(folder: Path, plan: Plan, *, on_progress: Callable[[], None] | None = None) -> Report:
     """Act on every file of a plan whose state is what the plan was made from; the index folder holds the journal.
@@ -117,13 +119,21 @@ class _Run:
         while os.path.lexists(target := self.plan.to / name):
             # As files of one name come by the thousand, the search goes on where it ended.
             self._numbers[step.path.name] = number = self._numbers.get(step.path.name, 1) + 1
-            name = f"{step.path.stem} ({number}){step.path.suffix}"
+            name = _numbered(step.path, number)
         return target
 
     def _link(self, record: Record) -> None:
         assert record.target is not None
         files.put_link(self.plan.action, record.keeper, record.path, record.target)
         self._known.changed_by_us(record.keeper)
+
+
+def _numbered(path: Path, number: int) -> str:
+    """`name (2).jpg`, its stem cut to what a file system takes."""
+    stem, ending = path.stem, f" ({number}){path.suffix}"
+    while stem and len(os.fsencode(stem + ending)) > _LONGEST_NAME_BYTES:
+        stem = stem[:-1]
+    return stem + ending
 
 
 def _move(record: Record) -> None:
@@ -179,6 +189,8 @@ def _what_became_of(action: str, record: Record) -> Literal["done", "dropped"]:
         with suppress(FileNotFoundError):
             files.temporary_beside(record.target).unlink()
         # Both names: the old one goes on to hold the file, if it does.
+        if files.is_same_entry(record.target, record.path):
+            return "dropped"
         if files.digest_of(record.target) == record.digest == files.digest_of(record.path):
             record.target.unlink()
     return "dropped"

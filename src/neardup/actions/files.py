@@ -28,7 +28,7 @@ def digest_of(path: Path) -> bytes | None:
     try:
         descriptor = os.open(path, _OPEN_FLAGS)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL):
             return None
         raise
     with os.fdopen(descriptor, "rb") as file:
@@ -44,6 +44,14 @@ def is_same_file(first: Path, second: Path) -> bool:
     except OSError:
         return False
     return (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
+
+
+def is_same_entry(first: Path, second: Path) -> bool:
+    """Whether two paths that exist are one name in one folder: through a link, a mount, or in capitals."""
+    if not is_same_file(first, second):
+        return False
+    one_name = os.fsencode(first.name).lower() == os.fsencode(second.name).lower()
+    return first.lstat().st_nlink == 1 or (one_name and first.parent.samefile(second.parent))
 
 
 def temporary_beside(path: Path) -> Path:

@@ -23,8 +23,9 @@ class Losses:
     def of(self, member: Member, keeper: Member) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """What would be lost, and notes on files beside the two; both in words."""
         lost = []
-        if member.picture_pixels > keeper.picture_pixels:
-            lost.append(f"{member.width} x {member.height} pixels against {keeper.width} x {keeper.height}")
+        if member.width * member.height > keeper.width * keeper.height:
+            margin = f" ({member.margin:.0%} of them margin)" if member.margin else ""
+            lost.append(f"{member.width} x {member.height} pixels{margin} against {keeper.width} x {keeper.height}")
         if member.digest != keeper.digest:
             kept = self._facts(keeper.path)
             lost += [f"{name} {value}".rstrip() for name, value in _facts(member.path).items() if name not in kept]

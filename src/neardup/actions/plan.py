@@ -157,6 +157,15 @@ def _difference(member: Member) -> str | None:
     return None
 
 
+def protect(plan: Plan, policy: KeepPolicy) -> Plan:
+    """The plan without what it would do to files below the protected folders of a policy."""
+    protected = [step for step in plan.steps if policy.is_protected(step.path)]
+    if not protected:
+        return plan
+    kept = tuple(Kept(step.path, step.keeper, "is in a protected folder") for step in protected)
+    return replace(plan, steps=tuple(step for step in plan.steps if step not in protected), kept=plan.kept + kept)
+
+
 def save_plan(plan: Plan, path: Path) -> None:
     """Write a plan as JSON, for `neardup dedup --plan FILE`; raises BadInput."""
     document: dict[str, Any] = {"format": _FORMAT, **asdict(plan)}

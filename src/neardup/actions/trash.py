@@ -37,13 +37,14 @@ def info_of(trashed: Path) -> Path:
 def _folders(path: Path) -> Iterator[Path]:
     data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     yield Path(data) / "Trash"
-    top = path.parent
-    while not top.exists() or not top.is_mount():
-        if top == top.parent:
-            return
-        top = top.parent
-    yield top / ".Trash" / str(os.getuid())
-    yield top / f".Trash-{os.getuid()}"
+    # Of the volume that the file is on, which a link in its folder's name may lead to.
+    for folder in dict.fromkeys([path.parent, Path(os.path.realpath(path.parent))]):
+        top = folder
+        while not (top.exists() and top.is_mount()) and top != top.parent:
+            top = top.parent
+        if top.is_mount():
+            yield top / ".Trash" / str(os.getuid())
+            yield top / f".Trash-{os.getuid()}"
 
 
 def _list(folder: Path) -> dict[str, list[Path]]:

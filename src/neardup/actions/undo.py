@@ -60,6 +60,8 @@ def _restore(action: str, record: Record, trash: Trash) -> _Result:
         return _restore_link(record)
     if action == "trash":
         trashed = trash.find(record.path, record.digest)
+        if trashed is None and not record.path.parent.is_dir():  # its disk may come back, and its trash with it
+            return "blocked", f"{record.path.parent} is not there"
         result = _move_back(record, trashed, "the trash")
         if trashed is not None and result[0] == "undone":
             info_of(trashed).unlink(missing_ok=True)
@@ -78,6 +80,8 @@ def _move_back(record: Record, source: Path | None, place: str) -> _Result:
     if os.path.lexists(record.path):
         if files.digest_of(record.path) != record.digest:
             return "blocked", "another file has its name now"
+        if source is not None and files.is_same_entry(source, record.path):
+            return "blocked", f"its folder has become the one that it is in, {source.parent}"
         # A crash came between the two halves of bringing it back.
         if source is not None:
             source.unlink()
@@ -100,6 +104,8 @@ def _restore_link(record: Record) -> _Result:
         source = record.keeper
     elif files.digest_of(record.path) != record.digest:
         return "blocked", "another file has its name now, or its keeper was changed through it"
+    if not source.exists() and not source.parent.is_dir():
+        return "blocked", f"{source.parent} is not there"
     if not source.exists():
         return "lost", f"its keeper {record.keeper} is gone"
     record.path.parent.mkdir(parents=True, exist_ok=True)

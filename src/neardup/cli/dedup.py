@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from neardup.cli import options
 from neardup.cli.grouping import grouping_options, open_groups
@@ -45,17 +46,20 @@ def dedup(
     delete can be taken back with `neardup undo`: a file replaced by a link comes back with its bytes, time and
     permissions, not with its owner or extended attributes.
     """
-    if (action == "move") != (to is not None):
+    if plan is not None:
+        _refuse_beside_plan(*(name for name in ("action", "to", *grouping) if name != "keep_under"))
+    elif (action == "move") != (to is not None):
         raise click.UsageError("--action move and --to DIR belong together")
     if apply and action == "report" and plan is None:
         raise click.UsageError("--apply needs an --action other than report")
-    from neardup.actions import apply_plan, load_plan, make_plan
+    from neardup.actions import apply_plan, load_plan, make_plan, protect
+    from neardup.keep import KeepPolicy
     from neardup.output import note, show_path
     from neardup.output.actions import progress, write_applied, write_plan
 
     threshold = None
     if plan is not None:
-        todo = load_plan(plan)
+        todo = protect(load_plan(plan), KeepPolicy(under=tuple(path.absolute() for path in grouping["keep_under"])))
     else:
         found = open_groups(index, otherwise="strict", **grouping)
         threshold = found.min_similarity
@@ -76,3 +80,12 @@ def dedup(
     write_applied(todo, report, format, min_similarity=threshold)
     if report.outcomes and not report.count("done") and report.count("failed"):
         click.get_current_context().exit(1)
+
+
+def _refuse_beside_plan(*names: str) -> None:
+    """What a plan has decided cannot be asked for again: an option that is passed over in silence may lose files."""
+    context = click.get_current_context()
+    given = [name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise click.UsageError(f"--plan says what to do with each file: leave out {options}, or make another plan")

@@ -96,6 +96,12 @@ def _walk(root: Path, visited: set[tuple[int, int]], on_error: OnError) -> Itera
             on_error(path, error)
 
 
+# Recycle bins of Windows and of network disks, which empty themselves, and thumbnails that such disks make.
+_NOT_THE_USERS = frozenset(
+    (b"$recycle.bin", b"recycler", b"#recycle", b"@recycle", b"@eadir", b"system volume information")
+)
+
+
 class _Kind(Enum):
     FOLDER = auto()
     IMAGE = auto()
@@ -111,6 +117,8 @@ def _entries(folder: Path, on_error: OnError) -> list[tuple[bytes, _Kind]]:
                 continue
             try:
                 if entry.is_dir(follow_symlinks=False):
+                    if entry.name.lower() in _NOT_THE_USERS:
+                        continue
                     entries.append((entry.path, _Kind.FOLDER))
                 elif (kind := _kind(entry.name)) and entry.is_file(follow_symlinks=False):
                     entries.append((entry.path, kind))

@@ -207,6 +207,8 @@ def write_lock(folder: Path, wait: Callable[[str], None] | None) -> Iterator[Non
     """
     from filelock import FileLock, Timeout
 
+    if not folder.is_dir():  # the lock would make it
+        raise BadInput(f"{folder}: no index here; make one with 'neardup index PATH', or give --index DIR")
     holder = folder / "writer.txt"
     lock = FileLock(folder / "writer.lock")
     try:

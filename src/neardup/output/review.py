@@ -34,4 +34,4 @@ def write_end(review: Review) -> None:
         f" {totals.different:,} not duplicates."
     )
     if totals.drops:
-        note(f"Nothing was touched yet: neardup dedup --plan {printable(str(review.plan_path))} --apply")
+        note(f"Nothing was touched yet: {printable(review.command)}")

@@ -98,7 +98,7 @@ def create_app(review: Review, guard: Guard) -> "flask.Flask":
         plan = review.save()
         reasons = Counter(kept.reason for kept in plan.kept)
         return {
-            "path": printable(str(review.plan_path)),
+            "command": printable(review.command),
             "steps": len(plan.steps),
             "size": show_bytes(plan.size_bytes),
             "kept": [{"reason": printable(reason), "images": images} for reason, images in reasons.most_common()],

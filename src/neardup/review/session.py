@@ -6,6 +6,7 @@ kept in the index as verdicts on pairs of contents (`neardup.verdicts`) before a
 duplicates go is kept in the plan, which `neardup dedup --plan FILE --apply` carries out.
 """
 
+import shlex
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -76,6 +77,12 @@ class Review:
         self._plans: dict[int, tuple[Marks, Plan]] = {}
         dropped = self._planned_before()
         self._marks = [self._marks_before(group, dropped) for group in self.groups]
+
+    @property
+    def command(self) -> str:
+        """What carries out the plan, for a shell."""
+        words = ["neardup", "dedup", "--index", str(self.folder.absolute()), "--plan", str(self.plan_path), "--apply"]
+        return shlex.join(words)
 
     def _planned_before(self) -> set[tuple[Path, bytes]]:
         if not self.plan_path.exists():

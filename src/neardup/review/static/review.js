@@ -341,7 +341,7 @@ async function writePlan() {
   const goes = plan.steps ? `${count(plan.steps, "image")} to drop, ${plan.size}.` : "There is no image to drop.";
   const stays = plan.kept.map(({ reason, images }) => `${count(images, "image")} marked to drop will stay: ${reason}.`);
   byId("written-text").textContent = [goes, ...stays].join(" ");
-  byId("command").textContent = `neardup dedup --plan '${plan.path.replaceAll("'", "'\\''")}' --apply`;
+  byId("command").textContent = plan.command;
   byId("written").showModal();
 }
 

@@ -327,6 +327,52 @@ def test_a_jpeg_of_endless_scans_is_refused():
         decode_image(bomb, size=160)
 
 
+def test_scans_cannot_be_hidden_behind_a_marker_without_a_length():
+    """FF 01 stands alone: two bytes after it taken for a length would pass over all that follows."""
+    jpeg = saved(picture(), "JPEG", progressive=True)
+    last = jpeg.rindex(b"\xff\xda")
+    hidden = jpeg[:last] + b"\xff\x01\xff\xff" + jpeg[last:-2] * 1000 + jpeg[-2:]
+    with pytest.raises(UnreadableImage, match="more than 200 scans"):
+        decode_image(hidden, size=160)
+
+
+@pytest.mark.parametrize("segment", [b"\xff\xe1\x00\x0cExif\0\0abcd", b"\xff\xe5\x00\x02"])
+def test_a_jpeg_of_endless_segments_is_refused(segment):
+    jpeg = saved(picture(), "JPEG")
+    assert decode_image(jpeg[:2] + segment * 500 + jpeg[2:]).format == "JPEG"
+    with pytest.raises(UnreadableImage, match="more than 1024 segments"):
+        decode_image(jpeg[:2] + segment * 2000 + jpeg[2:])
+
+
+def tiff(order: str, entries: list[tuple[int, int, int, int]], *, big: bool = False) -> bytes:
+    """A TIFF of one directory without pixels: (tag, type, count, value) of each entry."""
+    mark = b"II" if order == "<" else b"MM"
+    if big:
+        head = mark + struct.pack(order + "HHHQQ", 43, 8, 0, 16, len(entries))
+        return head + b"".join(struct.pack(order + "HHQI4x", *entry) for entry in entries) + bytes(8)
+    head = mark + struct.pack(order + "HIH", 42, 8, len(entries))
+    return head + b"".join(struct.pack(order + "HHII", *entry) for entry in entries) + bytes(4)
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        ([(256, 4, 1, 8), (257, 4, 1, 8), (273, 1, 10**6, 8)], "more than 262,144 strips"),
+        ([(256, 4, 1, 8), (257, 4, 1, 8), (322, 4, 1, 20_000), (323, 4, 1, 20_000), (324, 4, 1, 8)], "400 Mpx"),
+    ],
+)
+def test_a_tiff_that_would_be_allocated_for_when_it_is_opened(order, big, entries, reason):
+    with pytest.raises(UnreadableImage, match=reason):
+        decode_image(tiff(order, entries, big=big))
+
+
+def test_tiffs_that_are_as_they_should_be():
+    for options in ({"compression": "tiff_lzw"}, {"big_tiff": True}, {"tiffinfo": {278: 1}}):
+        assert (load_image(saved(picture(), "TIFF", **options)) == picture()).all()
+
+
 def test_a_text_chunk_that_unpacks_to_far_more_is_refused():
     text = PngImagePlugin.PngInfo()
     text.add_text("comment", "\0" * 20_000_000, zip=True)
@@ -341,6 +387,26 @@ def test_an_icon_may_not_hide_a_huge_image():
     icon = struct.pack("<HHHBBBBHHII", 0, 1, 1, 16, 16, 0, 0, 1, 32, len(inner), 22) + inner
     with pytest.raises(UnreadableImage, match="72 Mpx"):
         decode_image(icon)
+
+
+def test_an_apple_icon_may_not_hide_a_huge_image():
+    stream = b"\xff\x4f\xff\x51" + struct.pack(">HHII", 47, 0, 10_000, 10_000) + bytes(100)
+    icon = b"icns" + struct.pack(">I", 16 + len(stream)) + b"ic10" + struct.pack(">I", 8 + len(stream)) + stream
+    with pytest.raises(UnreadableImage, match="100 Mpx"):
+        decode_image(icon)
+
+
+def test_avifs_are_decoded_one_at_a_time():
+    """What is in one may be larger than its container says."""
+    reserved = []
+
+    class Watched(ByteBudget):
+        def reserve(self, size_bytes):
+            reserved.append(size_bytes)
+            return super().reserve(size_bytes)
+
+    decode_image(saved(picture(), "AVIF"), budget=Watched(10**9))
+    assert reserved == [10**9]
 
 
 def test_what_decoding_needs_is_reserved_meanwhile():

@@ -29,6 +29,6 @@ def compare_images(a: Path, b: Path, embedder: Embedder, min_similarity: str | f
     threshold = embedder.model.threshold(min_similarity)
     size = embedder.model.input_size
     first, second = embedder.embed([load_image(path, size=size) for path in (a, b)]).astype(np.float64)
-    similarity = float(np.clip(first @ second, -1.0, 1.0))
+    similarity = round(float(np.clip(first @ second, -1.0, 1.0)), 6)  # beyond that it is float32's
     distance = float(np.linalg.norm(first - second))
     return Comparison(os.path.abspath(a), os.path.abspath(b), similarity, distance, similarity >= threshold, threshold)

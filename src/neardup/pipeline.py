@@ -129,12 +129,20 @@ class Embedded:
 def embed_images(sources: Iterable[Source], embedder: Embedder, threads: int) -> Iterator[Embedded]:
     """Embed images, in order; those that cannot be read come with their error."""
     preparer = Preparer(embedder.model.input_size)
-    prepared = prepare_in_order(sources, preparer.prepare, threads)
+    prepared = prepare_in_order(sources, lambda source: preparer.prepare(source, _size_of(source)), threads)
     while batch := list(islice(prepared, BATCH)):
         readable = [p.pixels for _, p in batch if p.pixels is not None]
         rows = iter(embedder.embed_prepared(np.stack(readable)) if readable else ())
         for source, p in batch:
             yield Embedded(source, None if p.pixels is None else next(rows), p.error)
+
+
+def _size_of(source: Source) -> int:
+    """0 where it is not known, or cannot be: reading will tell."""
+    try:
+        return source.stat()[0]
+    except (OSError, ValueError):
+        return 0
 
 
 def prepare_in_order(

@@ -5,6 +5,7 @@ import io
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from neardup.errors import NeardupError, UnreadableImage
 from neardup.images import decode_image, read_file
@@ -31,14 +32,23 @@ def pixel_digest(content: bytes) -> bytes | None:
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(content)) as image:
             warnings.simplefilter("ignore")
-            if image.mode not in _MODES or "transparency" in image.info or getattr(image, "n_frames", 1) != 1:
-                return None
             profile = image.info.get("icc_profile") or b""
+            if image.mode not in _MODES or "transparency" in image.info or _has_frames(image):
+                return None
     except Exception as error:  # as in decode_image: decoders of odd files raise nearly everything
         raise UnreadableImage(f"cannot be compared: {error}") from error
     result = hashlib.sha256(repr((decoded.pixels.shape, len(profile))).encode() + profile)
     result.update(decoded.pixels.tobytes())
     return result.digest()
+
+
+def _has_frames(image: Any) -> bool:
+    """Whether there is a second frame; counting them all takes a while where there are many."""
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    return True
 
 
 class PixelDigests:

@@ -58,6 +58,10 @@ def _cosines(embedding: NDArray[np.float32], rows: NDArray[np.floating]) -> NDAr
     return similarities
 
 
+ROUNDING = 1e-6
+"""What the cosine of an image with itself may fall short of 1 by, in float32; thresholds allow for it."""
+
+
 def best_first(similarities: NDArray[np.float32], *tie_breakers: NDArray[np.generic], k: int) -> NDArray[np.int64]:
     """Positions of the k largest, best first; among equals the smaller tie breakers, then the earlier position."""
     if k < 1 or not len(similarities):

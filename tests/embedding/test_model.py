@@ -1,12 +1,14 @@
 import json
 import shutil
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from neardup.embedding import load_embedder
-from neardup.embedding.model import find_model, model_folders, read_model
-from neardup.embedding.weights import check_weights, load_weights, save_weights
+from neardup.embedding.model import check_recorded, find_model, model_folders, read_model
+from neardup.embedding.weights import check_weights, load_weights, read_shapes, save_weights
 from neardup.errors import BadInput, BadModel, BadWeights
 from tests.conftest import TINY, random_weights
 
@@ -45,6 +47,10 @@ def test_a_name_that_is_nowhere():
         ({"files": {"weights.npz": "0", "../x": "0"}}, "outside"),
         ({"thresholds": {"strict": 2}}, "not a model's config|similarity"),
         ({"architecture": {}}, "architecture"),
+        ({"architecture": TINY.to_json() | {"groups": 0}}, "groups"),
+        ({"architecture": TINY.to_json() | {"groups": -4}}, "groups"),
+        ({"architecture": TINY.to_json() | {"width": 1e-9}}, "groups"),
+        ({"input_size": float("inf")}, "not a model's config"),
     ],
 )
 def test_a_damaged_config_is_refused(copied, fields, reason):
@@ -107,6 +113,67 @@ def test_a_file_that_is_no_npz(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(BadWeights, match="fetch the file again"):
         load_weights(path, TINY.parameters())
+
+
+def npz_of(path, members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def npy(shape, *, version=b"\x01\x00", data=b""):
+    header = str({"descr": "<f4", "fortran_order": False, "shape": shape}).encode().ljust(117) + b"\n"
+    size = len(header).to_bytes(2 if version[0] == 1 else 4, "little")
+    return b"\x93NUMPY" + version + size + header + data
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        npy((10**11,)),  # 400 GB
+        npy((-1,)),
+        npy((2,), data=bytes(4)),
+        npy((1,), version=b"\x02\x00", data=bytes(4)),  # whose headers may have 4 GiB
+        b"hello",
+        b"",
+    ],
+)
+def test_headers_are_believed_only_where_the_file_agrees(tmp_path, content):
+    path = tmp_path / "weights.npz"
+    npz_of(path, {"resnet/root_block/standardized_conv2d/kernel.npy": content})
+    for read in (read_shapes, lambda path: load_weights(path, TINY.parameters())):
+        with pytest.raises(BadWeights, match="not a readable"):
+            read(path)
+
+
+def test_damage_within_a_compressed_array(tmp_path):
+    path = tmp_path / "weights.npz"
+    npz_of(path, {"a.npy": npy((1000,), data=np.arange(1000, dtype="<f4").tobytes())})
+    content = bytearray(path.read_bytes())
+    content[300:340] = bytes(40)
+    path.write_bytes(content)
+    with pytest.raises(BadWeights):
+        load_weights(path, {"a": (1000,)})
+
+
+def test_a_deep_config_is_refused(copied):
+    (copied / "config.json").write_text("[" * 100_000)
+    with pytest.raises(BadModel, match="not a model's config"):
+        read_model(copied)
+
+
+def test_what_an_index_asks_for_is_not_run_where_it_could_do_anything(copied, monkeypatch):
+    """A SavedModel may write files; one in a folder that an index names was chosen by whoever made the index."""
+    fields = {"endpoint": "", "dim": 4, "input_range": [0, 1]}
+    edit(copied, saved_model=fields)
+    with pytest.raises(BadModel, match="models import"):
+        check_recorded(str(copied), Path("photos/.neardup"))
+    monkeypatch.setenv("NEARDUP_MODELS", str(copied.parent))
+    check_recorded(copied.name, Path("photos/.neardup"))  # imported by this user
+
+
+def test_a_model_in_a_folder_of_its_own_may_be_asked_for(copied):
+    check_recorded(str(copied), Path("photos/.neardup"))
 
 
 def test_pickled_arrays_are_refused(tmp_path):

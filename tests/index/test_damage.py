@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import signal
 import sqlite3
+import struct
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -127,6 +129,14 @@ def pickled(name: str) -> Damage:
         (edit_catalog("PRAGMA user_version = -1"), "format -1 does not exist"),
         (edit_catalog("PRAGMA application_id = 7"), "application_id 0x7 is not a neardup catalogue's"),
         (edit_catalog("CREATE TRIGGER t AFTER INSERT ON images BEGIN SELECT 1; END"), "t is not part of format 2"),
+        (
+            edit_catalog(
+                "ALTER TABLE meta RENAME TO m",
+                "CREATE TRIGGER meta AFTER INSERT ON images BEGIN SELECT 1; END",
+                "ALTER TABLE m RENAME TO meta",
+            ),
+            "meta is not part of format 2",
+        ),
         (edit_catalog("CREATE VIEW v AS SELECT 1"), "v is not part of format 2"),
         (edit_catalog("CREATE TABLE more (x)"), "more is not part of format 2"),
         (edit_catalog("CREATE INDEX more ON contents (abs(width))"), "more is not part of format 2"),
@@ -288,3 +298,87 @@ def test_the_format_is_what_its_specification_says(filled):
         }
         assert (np.diff(arrays["signatures"].astype(np.int64)) >= 0).all()
         assert (np.sort(arrays["rows"]) == np.arange(n)).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "contents SET width = 'abc'", "contents SET width = 1 << 40", "contents SET height = -5",
+        "contents SET margin = 'abc'", "contents SET margin = 9e999", "contents SET margin = -1",
+        "contents SET margin = 1",
+        "images SET mtime_ns = 'abc'", "images SET mtime_ns = 1e300", "images SET size_bytes = x'00'",
+        "images SET size_bytes = -1", "contents SET digest = CAST(id AS BLOB)",
+        "images SET path = path || CAST(x'0041' AS BLOB)",
+    ],
+)  # fmt: skip
+def test_facts_that_cannot_be_so_are_found_by_whoever_reads_them(filled, change):
+    edit_catalog(f"UPDATE {change}")(filled)
+    with pytest.raises(DamagedIndex, match="rebuild with"):
+        list(Index.open(filled))
+
+
+def test_links_within_an_index_lead_nowhere(filled, tmp_path):
+    """A writer deletes and overwrites what it takes for its own."""
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "2019").mkdir(parents=True)
+    (elsewhere / "2019" / "a.jpg").touch()
+    (elsewhere / "notes").write_text("mine")
+    (filled / "writer.txt").unlink(missing_ok=True)
+    (filled / "writer.txt").symlink_to(elsewhere / "notes")
+    with Index.write(filled, MODEL) as writer:
+        put(writer, "/new.jpg", "new")
+    assert (elsewhere / "notes").read_text() == "mine"
+    for path in (filled / "segments").iterdir():
+        shutil.move(path, elsewhere / path.name)
+    (filled / "segments").rmdir()
+    (filled / "segments").symlink_to(elsewhere)
+    with pytest.raises(DamagedIndex, match="segments: is a link"), Index.write(filled, MODEL, rebuild=True):
+        pass
+    assert (elsewhere / "2019" / "a.jpg").exists()
+
+
+def test_folders_that_a_writer_would_not_make_stay(filled):
+    (filled / "segments" / "2019").mkdir()
+    (filled / "segments" / "2019" / "a.jpg").touch()
+    with Index.write(filled, MODEL, rebuild=True) as writer:
+        put(writer, "/new.jpg", "new")
+    assert (filled / "segments" / "2019" / "a.jpg").exists()
+    assert not (filled / "segments" / "1").exists()
+
+
+@pytest.fixture
+def half_written(filled, monkeypatch):
+    """Without WAL, by a writer that was killed in the middle: a rollback journal beside a catalogue that needs it."""
+    monkeypatch.setattr(catalog, "_choose_journal", lambda c: c.execute("PRAGMA journal_mode = DELETE").fetchone())
+    if (pid := os.fork()) == 0:
+        with Index.write(filled, MODEL) as writer:
+            writer._connection.execute("PRAGMA cache_size = 2")
+            for n in range(3000):
+                writer.fail(Path(f"/photos/{n:080d}.jpg"), size_bytes=1, mtime_ns=1, error="truncated")
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert (filled / "catalog.sqlite-journal").stat().st_size > 0
+    return filled
+
+
+def test_a_half_written_catalogue_is_read_and_rolled_back(half_written):
+    with Index.open(half_written) as index:
+        assert index.images == 40
+    assert (half_written / "catalog.sqlite-journal").exists()  # a reader leaves it to a writer
+    with Index.write(half_written, MODEL) as writer:
+        put(writer, "/new.jpg", "new")
+    assert len(paths_of(half_written)) == 41
+
+
+def test_a_journal_that_names_another_file_is_refused(half_written, tmp_path):
+    """SQLite deletes the super-journal that a journal names, once it has rolled back."""
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    name = str(victim).encode()
+    with (half_written / "catalog.sqlite-journal").open("ab") as journal:
+        journal.write(bytes(4) + name + struct.pack(">II", len(name), sum(name)) + bytes.fromhex("d9d505f920a163d7"))
+    with pytest.raises(DamagedIndex, match="not a journal"):
+        Index.open(half_written)
+    with Index.write(half_written, MODEL, rebuild=True) as writer:
+        put(writer, "/new.jpg", "new")
+    assert victim.exists()

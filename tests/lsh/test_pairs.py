@@ -114,6 +114,13 @@ def test_copies_up_to_a_crowd_are_all_paired(unit_rows):
     assert len(found) == CROWD * (CROWD - 1) // 2
 
 
+def test_copies_are_pairs_at_similarity_one(unit_rows):
+    """The cosine of a unit row with itself is 1 only up to rounding."""
+    rows = np.repeat(unit_rows(500, 32), 2, axis=0)
+    found = collect(find_pairs(rows, min_similarity=1.0))
+    assert {(int(a), int(b)) for a, b in found} == {(2 * n, 2 * n + 1) for n in range(500)}
+
+
 def test_every_row_the_same_makes_a_pair_a_row():
     rows = np.tile(np.array([[0.6, 0.8]], np.float32), (100_000, 1))
     found = np.concatenate([b - a for a, b, _ in find_pairs(rows, min_similarity=0.9)])

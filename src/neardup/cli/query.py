@@ -41,7 +41,7 @@ def query(
 
     IMAGE is a file, a folder (every image below it), an http(s) URL, or '-' (an image on stdin).
     """
-    from neardup.embedding import load_embedder
+    from neardup.embedding import check_recorded, load_embedder
     from neardup.errors import BadInput
     from neardup.images import DECODER
     from neardup.index import Index
@@ -63,6 +63,7 @@ def query(
         stdin=sys.stdin.buffer if sys.stdin else None,
         on_error=lambda path, error: note(f"Warning: {path}: {error.strerror}; what is below is left out"),
     )
+    check_recorded(opened.model.name, index)
     embedder = load_embedder(opened.model.name, engine)
     if embedder.model.digest != opened.model.digest:
         note(f"Warning: {index} was made with another version of {opened.model.name}; run 'neardup index --rebuild'")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.embedding.engines import DEFAULT_ENGINE, Engine, load_engine
-from neardup.embedding.model import Model, SavedModel, find_model
+from neardup.embedding.model import Model, SavedModel, check_recorded, find_model
 from neardup.embedding.preprocess import preprocess
 
 # As fast as larger ones on a CPU, and small enough to keep a slow machine's progress moving.
@@ -22,7 +22,16 @@ BATCH = 32
 # to Microsoft. Photos are nobody else's business; whoever wants to take part sets the variable.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-__all__ = ["BATCH", "DEFAULT_ENGINE", "Embedder", "Model", "find_model", "load_embedder", "preprocess"]
+__all__ = [
+    "BATCH",
+    "DEFAULT_ENGINE",
+    "Embedder",
+    "Model",
+    "check_recorded",
+    "find_model",
+    "load_embedder",
+    "preprocess",
+]
 
 
 @dataclass(frozen=True)

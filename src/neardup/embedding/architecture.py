@@ -50,7 +50,8 @@ class Architecture:
     def __post_init__(self) -> None:
         if len(self.units) != 4 or not all(isinstance(n, int) and 1 <= n <= 64 for n in self.units):
             raise BadModel(f"architecture: units are four numbers from 1 to 64, not {self.units}")
-        if not 0 < self.width <= 8 or self.channels(0) % self.groups:
+        whole = isinstance(self.groups, int) and self.groups >= 1
+        if not whole or not 1 / 64 <= self.width <= 8 or self.channels(0) % self.groups:
             raise BadModel(f"architecture: {self.channels(0)} channels do not divide into {self.groups} groups")
         if self.pooling not in ("average", "gem"):
             raise BadModel(f"architecture: pooling is 'average' or 'gem', not {self.pooling!r}")

@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 import shutil
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from neardup.embedding.architecture import BOTTLENECK, Architecture
 from neardup.embedding.conversion.verify import draw_samples
 from neardup.embedding.export import export_model
 from neardup.embedding.model import FORMAT, Model, SavedModel, read_model
-from neardup.embedding.weights import load_weights
+from neardup.embedding.weights import load_weights, read_shapes
 from neardup.errors import BadInput, BadModel, BadWeights, EngineUnavailable
 
 RELEASED_GROUPS = 32
@@ -105,30 +104,9 @@ def released_architecture(
 
 def load_released(path: Path, input_range: tuple[float, float] = RELEASED_RANGE) -> tuple[Architecture, dict[str, Any]]:
     """A released .npz: its architecture, and its weights in float32 without the classifier's head."""
-    architecture = released_architecture(_shapes(path), input_range)
+    shapes = {name: shape for name, shape in read_shapes(path).items() if not name.startswith(HEAD)}
+    architecture = released_architecture(shapes, input_range)
     return architecture, load_weights(path, architecture.parameters(), ignore=(HEAD,))
-
-
-def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes from the headers of an .npz, its head left out; the arrays themselves are not read."""
-    try:
-        shapes = {}
-        with zipfile.ZipFile(path) as archive:
-            for entry in archive.namelist():
-                name = entry.removesuffix(".npy")
-                if name.startswith(HEAD):
-                    continue
-                with archive.open(entry) as file:
-                    version = np.lib.format.read_magic(file)
-                    read = (
-                        np.lib.format.read_array_header_1_0
-                        if version == (1, 0)
-                        else np.lib.format.read_array_header_2_0
-                    )
-                    shapes[name] = read(file)[0]
-        return shapes
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
-        raise BadWeights(f"{path}: not a readable .npz of weights ({error}); fetch the file again") from error
 
 
 def _import_released(

@@ -144,6 +144,20 @@ def find_model(name: str = "default") -> Model:
     raise BadModel(f"no model named {name!r}; 'neardup models list' shows those there are")
 
 
+def check_recorded(reference: str, index: Path) -> None:
+    """Refuse to run what an index asks for where that could do anything: indexes come from anywhere.
+
+    A TensorFlow graph can read and write files; one that this user imported has a name, and no path.
+    Raises BadModel.
+    """
+    model = find_model(reference)
+    if isinstance(model.network, SavedModel) and model.reference != model.name:
+        raise BadModel(
+            f"{index}: asks for the SavedModel in {model.folder}, which may do anything on this computer; if you trust"
+            " it, 'neardup models import' it, and rebuild the index with it"
+        )
+
+
 def read_model(folder: Path) -> Model:
     """Read config.json; raises BadModel with the field that is missing or wrong."""
     path = folder / "config.json"
@@ -169,7 +183,7 @@ def read_model(folder: Path) -> Model:
         model.digest  # noqa: B018 (fails here, not later, where weights.npz is not listed)
     except OSError as error:
         raise BadModel(f"{path}: {error.strerror}; give a model's folder or name") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         raise BadModel(f"{path}: not a model's config ({error!r})") from error
     if not 32 <= model.input_size <= 1024:
         raise BadModel(f"{path}: input size {model.input_size} is not between 32 and 1024")

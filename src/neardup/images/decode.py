@@ -13,6 +13,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from neardup.errors import UnreadableImage
 from neardup.images.budget import ByteBudget
 from neardup.images.files import read_file, shown
 from neardup.images.formats import HEAD_BYTES, PLUGINS, WEAK_FORMATS, format_of
+from neardup.images.tiff import first_directory
 
 # Recorded in an index. Change the last word whenever the same file gives other pixels than before.
 DECODER = f"pillow-{PIL.__version__} draft-reduce-1"
@@ -37,11 +39,18 @@ MAX_COEFFICIENT_BYTES = 640_000_000
 # Encoders write about 10 scans; each costs a pass over all coefficients, so thousands of empty ones cost hours.
 MAX_SCANS = 200
 
+# Of a JPEG before its first scan: Pillow joins Exif segments by copying what it has. 10 MB of extended XMP take 160.
+MAX_SEGMENTS = 1024
+# Of a TIFF: Pillow makes an object for each, whatever the size of the image.
+MAX_STRIPS = 2**18
+
 # Bytes a pixel in Pillow's own storage, 4 where not listed.
 _STORAGE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 # Bytes a pixel that these decoders hold beside it.
 _DECODER_BYTES = {"JPEG2000": 16, "HEIF": 10, "AVIF": 10, "WEBP": 8}
 
+_SCAN = 0xDA  # JPEG's marker
+_STRIP_OFFSETS, _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS = 273, 322, 323, 324  # TIFF's tags
 _ORIENTATION_TAG = 0x0112
 _TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -103,6 +112,9 @@ def decode_image(content: bytes, *, size: int | None = None, budget: ByteBudget 
             image.draft(None, (2 * size, 2 * size))
         _check_pixels(width, height, image.size, reduced=bool(reducible and size))
         needed = len(content) + coefficients + _working_bytes(image, size)
+        if image.format == "AVIF" and budget:
+            # The stream within may be larger than the container says, and it is decoded by all cores: one at a time.
+            needed = max(needed, budget.limit)
         with budget.reserve(needed) if budget else nullcontext():
             image.load()
             if not reducible:
@@ -131,7 +143,11 @@ def _open(content: bytes, name: str | None) -> Any:
                 continue
         raise UnreadableImage("empty file" if not content else "not an image of a known format")
     if name in ("ICO", "CUR", "ICNS"):  # decoded as soon as they are opened
-        _check_embedded_pngs(content)
+        _check_embedded(content)
+    if name == "TIFF":
+        _check_tiff(content)
+    if name in ("JPEG", "MPO") and next(islice(_segments(content), MAX_SEGMENTS, None), None):
+        raise UnreadableImage(f"a JPEG of more than {MAX_SEGMENTS} segments; save it anew to make it readable")
     return _open_as(content, name)
 
 
@@ -158,9 +174,20 @@ def _silence_libtiff() -> None:
         library.TIFFSetWarningHandler(None)
 
 
-def _check_embedded_pngs(content: bytes) -> None:
-    for header in re.finditer(rb"IHDR(.{4})(.{4})", content, re.DOTALL):
+def _check_embedded(content: bytes) -> None:
+    """Sizes of all PNGs (IHDR) and JPEG 2000 streams (SIZ) within."""
+    for header in re.finditer(rb"(?:IHDR|\xff\x4f\xff\x51.{4})(.{4})(.{4})", content, re.DOTALL):
         width, height = (int.from_bytes(side, "big") for side in header.groups())
+        _check_pixels(width, height, (width, height), reduced=False)
+
+
+def _check_tiff(content: bytes) -> None:
+    """Refuse what Pillow allocates for before it is asked for a pixel: very many strips, or tiles of great size."""
+    directory = first_directory(content)
+    if max(directory.count(tag) for tag in (_STRIP_OFFSETS, _TILE_OFFSETS)) > MAX_STRIPS:
+        raise UnreadableImage(f"a TIFF of more than {MAX_STRIPS:,} strips; save it anew to make it readable")
+    width, height = directory.value(_TILE_WIDTH), directory.value(_TILE_LENGTH)
+    if width and height:
         _check_pixels(width, height, (width, height), reduced=False)
 
 
@@ -211,15 +238,29 @@ def _coefficient_bytes(image: Any, content: bytes) -> int:
 
 def _scans(content: bytes) -> Iterator[int]:
     """Number of components of each scan of a JPEG, up to the end of its first image (ITU-T T.81, annex B)."""
+    for code, position in _markers(content):
+        if code == _SCAN:
+            yield content[position + 2] if position + 2 < len(content) else 0
+
+
+def _segments(content: bytes) -> Iterator[bool]:
+    """True for each segment of a JPEG before its first scan."""
+    for code, _ in _markers(content):
+        if code == _SCAN:
+            return
+        yield True
+
+
+def _markers(content: bytes) -> Iterator[tuple[int, int]]:
+    """Codes of a JPEG's markers and where their lengths stand, up to the end of its first image."""
     position = 2
-    while marker := re.compile(rb"\xff([^\x00\xff\xd0-\xd7])").search(content, position):
+    # FF 01 and FF D0 to D7 stand alone, without a length.
+    while marker := re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd7])").search(content, position):
         code, position = marker[1][0], marker.end()
         if code == 0xD9:
             return
-        length = int.from_bytes(content[position : position + 2], "big")
-        if code == 0xDA:
-            yield content[position + 2] if position + 2 < len(content) else 0
-        position += length
+        yield code, position
+        position += int.from_bytes(content[position : position + 2], "big")
 
 
 def _orientation(image: Any) -> int:

@@ -220,7 +220,7 @@ class Index:
             raise DamagedIndex(f"{self._path.parent}: an embedding is not a number; {REBUILD}")
         candidates = len(rows)
         if min_similarity is not None:
-            kept = similarities >= min_similarity
+            kept = similarities >= min_similarity - search.ROUNDING
             rows, shared, similarities = rows[kept], shared[kept], similarities[kept]
         # Similarity and jaccard rank contents; within a tie of both, paths do, so the tie at the end stays whole.
         best = search.best_first(similarities, -shared, k=k)
@@ -310,7 +310,7 @@ class Index:
 
     def _decode_path(self, path: object) -> Path:
         name = catalog.decode_name(path)
-        if not name:
+        if not name or "\0" in name:
             raise DamagedIndex(f"{self._path}: an image without a path; {REBUILD}")
         return Path(name)
 
@@ -329,10 +329,21 @@ class Index:
                 rows = self._rows_of(np.array([image[8] for image in block], np.int64))
                 for image, row in zip(block, rows.tolist(), strict=True):
                     path, label, *facts = image[:8]
+                    self._check_facts(*facts)
                     yield IndexedImage._make((self._decode_path(path), catalog.decode_name(label), *facts, row))
                 count += len(block)
         if count != self.images:
             raise DamagedIndex(f"{self._path}: {self.images - count} images have no content; {REBUILD}")
+
+    def _check_facts(
+        self, size_bytes: object, mtime_ns: object, digest: object, width: object, height: object, margin: object
+    ) -> None:
+        """SQLite keeps whatever type it is given; of integers it keeps 64 bits."""
+        whole = all(isinstance(number, int) for number in (size_bytes, mtime_ns, width, height))
+        good = whole and size_bytes >= 0 and 0 < width < 2**31 and 0 < height < 2**31  # type: ignore[operator]
+        good = good and isinstance(digest, bytes) and len(digest) == 32
+        if not good or not isinstance(margin, float) or not 0 <= margin < 1:
+            raise DamagedIndex(f"{self._path}: what it says of an image cannot be so; {REBUILD}")
 
     def _fetch(self, cursor: sqlite3.Cursor) -> list[Any]:
         with self._lock:

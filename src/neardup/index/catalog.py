@@ -65,6 +65,9 @@ UPGRADES: dict[int, tuple[str, ...]] = {
     1: ("ALTER TABLE contents ADD COLUMN margin REAL NOT NULL DEFAULT 0",),
 }
 
+# A rollback journal ends in this where it belongs to a transaction over several files, and names one of them.
+_SUPER_JOURNAL = bytes.fromhex("d9d505f920a163d7")
+
 _MADE_BY_SQLITE = {"sqlite_sequence": "CREATE TABLE sqlite_sequence(name,seq)"}
 # A longer value in a damaged catalogue is an error before it is an allocation.
 _LONGEST_VALUE_BYTES = 1 << 20
@@ -179,18 +182,29 @@ def _snapshot(folder: Path) -> sqlite3.Connection:
         code = error.sqlite_errorcode & 0xFF
         full = code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
         read_only = code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) and not os.access(folder, os.W_OK)
-        if not full and not read_only:
+        half_written = error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK
+        if not full and not read_only and not half_written:
             raise
-    log = path.with_name(path.name + "-wal")
-    if not log.exists() or log.stat().st_size == 0:
+    logs = [path.with_name(path.name + ending) for ending in ("-wal", "-journal")]
+    logs = [log for log in logs if log.is_file() and log.stat().st_size]
+    if not logs:
         return _copy_to_memory(_connect(f"{path.absolute().as_uri()}?immutable=1"))
-    # A writer died, and the folder became read-only before anyone merged its log: that needs a place to write.
+    # A writer died, and nobody has merged or rolled back its log since: that needs a place to write.
     import tempfile  # as seldom used as it is slow to import
 
     with tempfile.TemporaryDirectory() as temporary:
-        for source in (path, log):
+        for source in (path, *logs):
+            _check_journal(source)
             shutil.copy(source, temporary)
         return _copy_to_memory(_connect((Path(temporary) / CATALOG).as_uri()))
+
+
+def _check_journal(path: Path) -> None:
+    """Refuse a journal that names another file: SQLite would delete that one when it rolls back."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - len(_SUPER_JOURNAL)))
+        if path.name.endswith("-journal") and file.read() == _SUPER_JOURNAL:
+            raise DamagedIndex(f"{path}: not a journal that neardup writes; {REBUILD}")
 
 
 def _connect(uri: str) -> sqlite3.Connection:
@@ -258,12 +272,15 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     if version < 1:
         raise DamagedIndex(f"{path}: format {version} does not exist; {REBUILD}")
     expected = SCHEMA | _MADE_BY_SQLITE
-    found = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+    found: dict[str, list[str]] = {}
+    for name, sql in connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"):
+        found.setdefault(name, []).append(sql)  # a trigger may have the name of a table
     for name in sorted(expected.keys() | found.keys(), key=str):
         if name not in found:
             raise DamagedIndex(f"{path}: table {name} is missing; {REBUILD}")
-        if expected.get(name) != found[name]:
-            raise DamagedIndex(f"{path}: {name} is not part of format {version}: {found[name]!r:.80}; {REBUILD}")
+        for sql in found[name]:
+            if expected.get(name) != sql:
+                raise DamagedIndex(f"{path}: {name} is not part of format {version}: {sql!r:.80}; {REBUILD}")
 
 
 def open_to_write(folder: Path, *, rebuild: bool) -> sqlite3.Connection:

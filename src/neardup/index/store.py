@@ -22,7 +22,6 @@ most files that no one lists, which the next writer removes. Readers take no loc
 """
 
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -190,13 +189,22 @@ def sync_directory(path: Path) -> None:
 
 def remove_unlisted(folder: Path, listed: set[int]) -> None:
     """Delete segment folders that the last commit does not list; the caller holds the lock."""
-    keep = {str(number) for number in listed}
     with suppress(FileNotFoundError):
         for path in (folder / SEGMENTS).iterdir():
-            # Only names that a writer gives: the folder may be someone's own.
-            if path.name not in keep and path.name.removesuffix(".tmp").isdigit():
-                # What cannot be deleted now does no harm, and the next writer tries again.
-                shutil.rmtree(path, ignore_errors=True)
+            number = path.name.removesuffix(".tmp")
+            if number.isascii() and number.isdigit() and (path.suffix == ".tmp" or int(number) not in listed):
+                _remove_segment(path)
+
+
+def _remove_segment(path: Path) -> None:
+    """Only what a writer makes: the folder may be someone's own, and a name in it a link to elsewhere."""
+    if path.is_symlink() or not path.is_dir() or any(file.name not in FILES for file in path.iterdir()):
+        return
+    # What cannot be deleted now does no harm, and the next writer tries again.
+    with suppress(OSError):
+        for name in FILES:
+            (path / name).unlink(missing_ok=True)
+        path.rmdir()
 
 
 @contextmanager
@@ -209,6 +217,9 @@ def write_lock(folder: Path, wait: Callable[[str], None] | None) -> Iterator[Non
 
     if not folder.is_dir():  # the lock would make it
         raise BadInput(f"{folder}: no index here; make one with 'neardup index PATH', or give --index DIR")
+    for name in (CATALOG, SEGMENTS):
+        if (folder / name).is_symlink():  # a writer would change, or delete, what is elsewhere
+            raise DamagedIndex(f"{folder / name}: is a link; move the index itself, and give its place by --index")
     holder = folder / "writer.txt"
     lock = FileLock(folder / "writer.lock")
     try:
@@ -223,7 +234,9 @@ def write_lock(folder: Path, wait: Callable[[str], None] | None) -> Iterator[Non
         raise BadInput(f"{folder}: cannot be locked ({error.strerror}); check its permissions") from error
     try:
         with suppress(OSError):  # only a courtesy, and a full disk may still hold the index
-            holder.write_text(f"{os.getpid()} {os.uname().nodename}\n", encoding="utf-8")
+            holder.unlink(missing_ok=True)
+            with holder.open("x", encoding="utf-8") as file:
+                file.write(f"{os.getpid()} {os.uname().nodename}\n")
         yield
     finally:
         with suppress(OSError):

@@ -227,7 +227,7 @@ class IndexWriter:
 
         digest:    SHA-256 of the file, 32 bytes
         width, height: pixels, upright
-        margin:    share of the area that is a flat margin, 0..1: neardup.images.flat_margin
+        margin:    share of the area that is a flat margin, 0 to less than 1: neardup.images.flat_margin
         embedding: (dim,) floating, of unit length; None when `content(digest)` is known
         raises:    BadInput when these are not so, IndexNotWritten
         """
@@ -235,6 +235,8 @@ class IndexWriter:
             raise BadInput(f"{path}: a SHA-256 has 32 bytes, not {len(digest)}")
         content = self.content(digest)
         if content is None:
+            if not (0 <= margin < 1 and 0 < width < 2**31 and 0 < height < 2**31):
+                raise BadInput(f"{path}: {width} x {height} pixels with a margin of {margin}: these cannot be so")
             row = self._row(path, embedding)
             content = self._next_content
             self._connection.execute(

@@ -25,6 +25,7 @@ from neardup.errors import BadInput
 from neardup.lsh.hyperplanes import draw_hyperplanes, signatures
 from neardup.lsh.tables import MAX_ROWS
 from neardup.lsh.tuning import same_side_probability
+from neardup.search import ROUNDING
 
 PairBlock = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 
@@ -95,7 +96,8 @@ class _Join:
 
     def __init__(self, embeddings: NDArray[np.floating], min_similarity: float, recall: float, seed: int) -> None:
         self.embeddings = embeddings
-        self.min_similarity = np.float32(min_similarity)
+        self.min_similarity = min_similarity
+        self.least = np.float32(min_similarity - ROUNDING)
         self.recall = recall
         self.seed = seed
         self.active = np.ones(len(embeddings), bool)
@@ -131,7 +133,7 @@ class _Join:
         wide = np.unique(signatures(self.embeddings, planes)[:, 0])
         best = (math.inf, 1, 1)
         for bits in range(1, STORED_BITS + 1):
-            tables = tables_for(float(self.min_similarity), bits=bits, recall=self.recall)
+            tables = tables_for(self.min_similarity, bits=bits, recall=self.recall)
             if tables > MAX_TABLES:
                 break
             _, sizes = _runs(wide >> np.uint64(STORED_BITS - bits))
@@ -197,7 +199,7 @@ class _Join:
     def _report(
         self, a: NDArray[np.int64], b: NDArray[np.int64], similarities: NDArray[np.float32]
     ) -> Iterator[PairBlock]:
-        near = similarities >= self.min_similarity
+        near = similarities >= self.least
         if near.any():
             a, b = a[near], b[near]
             self.new.append(a * len(self.embeddings) + b)
@@ -222,7 +224,7 @@ class _Join:
                     self._values(part) @ self._values(leader) for part in _blocks(others, self.embeddings.shape[1])
                 ]
                 similarities = np.concatenate(parts)
-                members = others[similarities >= self.min_similarity]
+                members = others[similarities >= self.least]
                 if len(members) > CROWD:
                     crowded = True
                     self.active[members] = False

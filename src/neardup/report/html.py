@@ -174,7 +174,7 @@ def _shown(member: "Member", drawn: Drawn) -> dict[str, Any]:
         "path": printable(str(path)),
         "name": printable(path.name),
         "folder": printable(str(path.parent)),
-        "uri": path.as_uri(),
+        "uri": path.absolute().as_uri(),
         "thumbnail": drawn.thumbnail if is_there else None,
         "problem": printable(drawn.problem) if is_there else "no longer there",
         "width": member.width,

@@ -9,6 +9,7 @@ import numpy as np
 
 from neardup.embedding import Embedder
 from neardup.images import load_image
+from neardup.search import ROUNDING
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ def compare_images(a: Path, b: Path, embedder: Embedder, min_similarity: str | f
     threshold = embedder.model.threshold(min_similarity)
     size = embedder.model.input_size
     first, second = embedder.embed([load_image(path, size=size) for path in (a, b)]).astype(np.float64)
-    similarity = round(float(np.clip(first @ second, -1.0, 1.0)), 6)  # beyond that it is float32's
+    similarity = float(np.clip(first @ second, -1.0, 1.0))
+    is_duplicate = similarity >= threshold - ROUNDING
     distance = float(np.linalg.norm(first - second))
-    return Comparison(os.path.abspath(a), os.path.abspath(b), similarity, distance, similarity >= threshold, threshold)
+    return Comparison(os.path.abspath(a), os.path.abspath(b), similarity, distance, is_duplicate, threshold)

@@ -171,6 +171,29 @@ def test_compare_and_its_exit_codes(neardup, photos, tiny_model):
     neardup("compare", a, "nowhere.jpg", "--model", tiny_model.folder, code=1)
 
 
+def test_a_picture_is_a_copy_of_itself_at_similarity_1(neardup, photos, tiny_model):
+    for photo in photos(12):
+        options = ("--model", tiny_model.folder, "--format", "json", "--min-similarity", "1")
+        [same] = as_json(neardup("compare", photo, photo, *options))
+        assert same["duplicate"] is True
+
+
+@pytest.mark.parametrize("arguments", [("index", ""), ("query", ""), ("info", "--index", ""), ("compare", "a.jpg", "")])
+def test_an_empty_argument_is_not_the_current_folder(neardup, arguments):
+    assert "an argument is empty" in neardup(*arguments, code=2).stderr
+
+
+def test_with_exit_code_a_result_that_cannot_be_written_is_2(photos, tiny_model):
+    """1 would say that the images differ."""
+    photo = photos(1)[0]
+    command = [sys.executable, "-m", "neardup", "compare", photo, photo, "--exit-code", "--model", tiny_model.folder]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_with_exit_code_every_trouble_is_2(neardup, photos, tiny_model, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt

@@ -265,3 +265,24 @@ def test_a_plan_and_options_that_would_be_passed_over(neardup: Neardup, copies: 
     protected = steps[0].path
     neardup("dedup", "--plan", "plan.json", "--keep-under", protected.parent, "--apply", "--format", "json")
     assert protected.exists()
+
+
+def test_what_takes_a_plan_back_names_the_index(neardup: Neardup, copies: list[Path], tmp_path: Path) -> None:
+    Path(".neardup").rename("an index")
+    applied = neardup("dedup", "--index", "an index", "--action", "trash", "--min-similarity", "0.999", "--apply")
+    assert "neardup undo --index 'an index'" in applied.stdout
+    assert "brings it up to date" in applied.stderr
+
+
+def test_names_in_csv_stay_on_their_line(
+    neardup: Neardup, photos: Callable[..., list[Path]], tiny_model: Model
+) -> None:
+    folder = photos(1)[0].parent
+    odd = [os.fsdecode(name) for name in (b"a\rb.jpg", b"n\xff.jpg")]
+    for name in odd:
+        shutil.copy(next(folder.glob("*.jpg")), folder / name)
+    neardup("index", "photos", "--model", tiny_model.folder)
+    for arguments in (["groups"], ["dedup"], ["query", "photos"]):
+        listed = neardup(*arguments, "--min-similarity", "0.99", "--format", "csv").stdout
+        paths = {Path(row["path"]).name for row in csv.DictReader(io.StringIO(listed, newline=""))}
+        assert paths >= {"a\\rb.jpg", "n\\xff.jpg"}, arguments

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from small_index import DIM, MODEL, embedding_of, paths_of, put, segments_of
 
-from neardup.errors import DamagedIndex, NeardupError
+from neardup.errors import BadInput, DamagedIndex, NeardupError
 from neardup.index import Index, catalog
 
 Damage = Callable[[Path], None]
@@ -154,7 +154,7 @@ def test_a_damaged_index_is_refused_and_can_be_rebuilt(filled, damage, reason):
     damage(filled)
     with pytest.raises(DamagedIndex, match=reason) as caught:
         Index.open(filled)
-    assert "rebuild with 'neardup index --rebuild'" in str(caught.value)
+    assert "rebuild with 'neardup index PATH --rebuild'" in str(caught.value)
     assert str(filled) in str(caught.value)
     assert "\n" not in str(caught.value)
     with Index.write(filled, MODEL, rebuild=True) as writer:
@@ -382,3 +382,27 @@ def test_a_journal_that_names_another_file_is_refused(half_written, tmp_path):
     with Index.write(half_written, MODEL, rebuild=True) as writer:
         put(writer, "/new.jpg", "new")
     assert victim.exists()
+
+
+@pytest.mark.parametrize("name", ["embeddings.npy", "contents.npy", "signatures.npy", "rows.npy"])
+def test_a_writer_adds_nothing_to_what_nobody_can_open(filled, name):
+    truncate(f"segments/1/{name}")(filled)
+    with pytest.raises(DamagedIndex, match=name), Index.write(filled, MODEL):
+        pass
+    (filled / "segments" / "1" / name).unlink()
+    with pytest.raises(DamagedIndex, match=f"{name}: missing"), Index.write(filled, MODEL):
+        pass
+
+
+def test_an_index_that_may_not_be_read_is_a_line(filled, monkeypatch):
+    """Tests run as root, whom permissions do not stop."""
+    plain_open = Path.open
+
+    def refuse(path, *arguments, **how):
+        if path.name == "embeddings.npy":
+            raise PermissionError(13, "Permission denied", str(path))
+        return plain_open(path, *arguments, **how)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(BadInput, match=r"embeddings.npy: Permission denied; check its permissions"):
+        Index.open(filled)

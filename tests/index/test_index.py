@@ -315,7 +315,7 @@ def test_an_index_knows_what_it_is_of(filled):
 
 def test_another_model_is_refused_and_another_engine_warned_of(filled):
     for other in (replace(MODEL, digest="cd" * 32), replace(MODEL, dim=DIM + 1)):
-        with pytest.raises(ModelMismatch, match="neardup index --rebuild"), Index.write(filled, other):
+        with pytest.raises(ModelMismatch, match="neardup index PATH --rebuild"), Index.write(filled, other):
             pass
     with Index.write(filled, replace(MODEL, engine="openvino", precision="bfloat16")) as writer:
         assert "engine onnx is now openvino, precision float32 is now bfloat16" in writer.warning

@@ -47,10 +47,12 @@ class Commands(click.Group):
         command: click.Command = getattr(import_module(f"neardup.cli.{name}"), name)
         return command
 
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+    def make_context(self, info_name: str | None, args: list[str], *more: Any, **kwargs: Any) -> click.Context:
         _make_streams_writable()
         with _errors_in_one_line():  # `neardup --help` writes here
-            return super().make_context(*args, **kwargs)
+            if "" in args:  # which a path would take for the current folder
+                raise click.UsageError("an argument is empty: is a variable of yours not set?")
+            return super().make_context(info_name, args, *more, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         with _errors_in_one_line():
@@ -77,16 +79,16 @@ def _errors_in_one_line() -> Iterator[None]:
 
         raise click.ClickException(printable(str(error))) from error
     except BrokenPipeError as error:
-        _give_up_stdout()  # the reader has had enough (`| head`)
+        give_up_stdout()  # the reader has had enough (`| head`)
         raise click.exceptions.Exit(1) from error
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise
-        _give_up_stdout()
+        give_up_stdout()
         raise click.ClickException(f"{error.strerror}; free some space, or check the disk") from error
 
 
-def _give_up_stdout() -> None:
+def give_up_stdout() -> None:
     """Python would flush what stdout still holds when it ends, complain once more, and exit with 120."""
     with suppress(io.UnsupportedOperation):  # no file of the system's
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

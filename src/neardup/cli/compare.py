@@ -1,5 +1,6 @@
 """`neardup compare`."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -23,8 +24,9 @@ def compare(
     a: Path, b: Path, min_similarity: str | None, exit_code: bool, model: str, engine: str | None, format: str
 ) -> None:
     """Say how similar two images are, and whether they are near-duplicates. Needs no index."""
-    from traceback import format_exception
+    from traceback import print_exception
 
+    from neardup.cli import give_up_stdout
     from neardup.comparison import compare_images
     from neardup.embedding import load_embedder
     from neardup.output import note
@@ -34,12 +36,18 @@ def compare(
         embedder = load_embedder(model, engine)
         threshold = options.threshold(embedder.model, min_similarity, "default")
         comparison = compare_images(a, b, embedder, threshold)
+        write_comparison(comparison.as_json(), format)
+        sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:
         if not exit_code:
             raise
         # 1 would say that the images differ.
-        note(f"Error: {error}" if isinstance(error, NeardupError) else "".join(format_exception(error)).rstrip())
+        if isinstance(error, NeardupError | OSError | KeyboardInterrupt):
+            note(f"Error: {error}" if str(error) else "Interrupted")
+        else:
+            print_exception(error)
+        if isinstance(error, OSError):
+            give_up_stdout()
         click.get_current_context().exit(TROUBLE)
-    write_comparison(comparison.as_json(), format)
     if exit_code and not comparison.duplicate:
         click.get_current_context().exit(DIFFERENT)

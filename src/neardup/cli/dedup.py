@@ -77,7 +77,7 @@ def dedup(
         return
     with progress(f"Applying: {todo.action}", len(todo.steps)) as on_progress:
         report = apply_plan(index, todo, on_progress=on_progress)
-    write_applied(todo, report, format, min_similarity=threshold)
+    write_applied(todo, report, format, min_similarity=threshold, index_option=options.index_option(index))
     if report.outcomes and not report.count("done") and report.count("failed"):
         click.get_current_context().exit(1)
 

@@ -88,7 +88,7 @@ def open_groups(
         raise BadInput(f"{index}: holds no images yet; add some with 'neardup index PATH'")
     model = find_model(opened.model.name)
     if model.digest != opened.model.digest:
-        note(f"Warning: {index} was made with another version of {model.name}; run 'neardup index --rebuild'")
+        note(f"Warning: {index} was made with another version of {model.name}; run 'neardup index PATH --rebuild'")
     threshold = options.threshold(model, min_similarity, otherwise)
     _tell_what_to_expect(opened, model, threshold)
     rule: FolderRule | None = None

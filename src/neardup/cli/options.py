@@ -1,6 +1,7 @@
 """Options that several commands share. Parameters are named as their options, for NEARDUP_<COMMAND>_<OPTION>."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,14 @@ def find_index(chosen: Path | None) -> Path | None:
         return Path(folder)
     here = Path.cwd()
     return next((p / INDEX_FOLDER for p in (here, *here.parents) if (p / INDEX_FOLDER).is_dir()), None)
+
+
+def index_option(index: Path) -> str:
+    """What a command line needs to find this index again, with a space before it: nothing where it is the default."""
+    default = find_index(None)
+    if default is not None and os.path.realpath(default) == os.path.realpath(index):
+        return ""
+    return f" --index {shlex.quote(str(index))}"
 
 
 def _existing(ctx: click.Context, parameter: click.Parameter, chosen: Path | None) -> Path:

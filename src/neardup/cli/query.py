@@ -66,7 +66,9 @@ def query(
     check_recorded(opened.model.name, index)
     embedder = load_embedder(opened.model.name, engine)
     if embedder.model.digest != opened.model.digest:
-        note(f"Warning: {index} was made with another version of {opened.model.name}; run 'neardup index --rebuild'")
+        note(
+            f"Warning: {index} was made with another version of {opened.model.name}; run 'neardup index PATH --rebuild'"
+        )
     for what, now in (("precision", embedder.engine.precision), ("decoder", DECODER)):
         if (then := getattr(opened.model, what)) != now:
             note(f"Warning: {index} was made with {what} {then}, this is {now}; similarities may differ slightly")

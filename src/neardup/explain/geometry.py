@@ -340,8 +340,10 @@ def _part(matrix: NDArray[np.float64], size: tuple[int, int], whole: tuple[int, 
     """Share of `whole` that a picture of `size` covers once mapped, and the box around it."""
     import cv2
 
-    frame = outline(np.eye(3), whole).astype(np.float32)
-    area, corners = cv2.intersectConvexConvex(outline(matrix, size).astype(np.float32), frame)
+    # To a tenth of a pixel: where edges nearly coincide, as for a picture and itself, OpenCV loses corners.
+    quadrilaterals = outline(matrix, size), outline(np.eye(3), whole)
+    mapped, frame = (np.round(corners, 1).astype(np.float32) for corners in quadrilaterals)
+    area, corners = cv2.intersectConvexConvex(mapped, frame)
     if corners is None or area <= 0:
         return 0.0, Box(0, 0, 0, 0)
     points = np.asarray(corners).reshape(-1, 2)

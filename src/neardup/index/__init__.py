@@ -102,7 +102,7 @@ class Index:
         raises: BadInput when there is no such folder, DamagedIndex
         """
         folder = Path(path)
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # noqa: PTH112 (answers no where Path.is_dir raises)
             raise BadInput(f"{folder}: no index there; make one with 'neardup index PATH --index {folder}'")
         missing = None
         while True:
@@ -114,6 +114,9 @@ class Index:
                 if error.filename is None or error.filename == missing:
                     raise DamagedIndex(f"{error.filename}: missing; {REBUILD}") from error
                 missing = error.filename
+            except OSError as error:
+                place = error.filename or folder
+                raise BadInput(f"{place}: {error.strerror}; check its permissions and the disk") from error
 
     @staticmethod
     def write(

@@ -38,7 +38,7 @@ from neardup.lsh import HashTables
 CATALOG = "catalog.sqlite"
 SEGMENTS = "segments"
 FILES = ("embeddings.npy", "contents.npy", "signatures.npy", "rows.npy")
-REBUILD = "rebuild with 'neardup index --rebuild'"
+REBUILD = "rebuild with 'neardup index PATH --rebuild'"
 
 _BLOCK_ROWS = 16_384  # rows copied at a time while segments are merged
 

@@ -141,7 +141,16 @@ class IndexWriter:
             self._committed_images = self.images
             self._remove_unlisted()
         self._start(rebuild)
+        self._check_segments()
         self._last_commit = time.monotonic()
+
+    def _check_segments(self) -> None:
+        """Find damage now: what is added to an index that nobody can open is lost."""
+        for record in catalog.read_segments(self._connection, self._folder / CATALOG):
+            try:
+                store.open_segment(self._folder, record, dim=self._model.dim, tables=self._hashing.tables)
+            except FileNotFoundError as error:
+                raise DamagedIndex(f"{error.filename}: missing; {REBUILD}") from error
 
     @_whole
     def _start(self, rebuild: bool) -> None:
@@ -164,7 +173,7 @@ class IndexWriter:
             raise ModelMismatch(
                 f"{self._folder}: holds embeddings of {recorded.name} ({recorded.digest[:12]}, dim {recorded.dim}), "
                 f"not of {self._model.name} ({self._model.digest[:12]}, dim {self._model.dim}); "
-                "use that model, or start over with 'neardup index --rebuild'"
+                "use that model, or start over with 'neardup index PATH --rebuild'"
             )
         changed = [
             f"{field.name} {getattr(recorded, field.name)} is now {getattr(self._model, field.name)}"

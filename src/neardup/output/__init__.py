@@ -68,4 +68,9 @@ def _plain(value: object) -> object:
 
 
 def _escaped(value: object) -> object:
-    return os.fspath(value).encode("utf-8", "backslashreplace").decode() if isinstance(value, str | Path) else value
+    return plain(os.fspath(value)) if isinstance(value, str | Path) else value
+
+
+def plain(text: str) -> str:
+    r"""Text for a table: bytes of a name that are no text as \xff, and a carriage return, which ends lines, as \r."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace").replace("\r", "\\r")

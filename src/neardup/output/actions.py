@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from neardup.actions import Outcome, Plan, Report, Step
-from neardup.output import note, show_bytes, show_count, show_path, write_csv, write_json, write_line
+from neardup.output import note, printable, show_bytes, show_count, show_path, write_csv, write_json, write_line
 
 STEP_FIELDS = (
     "path", "keeper", "similarity", "relation", "size_bytes", "status", "reason", "target", "lost", "notes",
@@ -66,8 +66,11 @@ def _facts(step: Step) -> str:
     return "; ".join([*parts, *step.notes])
 
 
-def write_applied(plan: Plan, report: Report, format: str, *, min_similarity: float | None) -> None:
-    """What became of an applied plan."""
+def write_applied(plan: Plan, report: Report, format: str, *, min_similarity: float | None, index_option: str) -> None:
+    """What became of an applied plan.
+
+    index_option: what a command needs to find the same index: " --index DIR", or nothing
+    """
     if format != "text":
         _write_steps(plan, report, format, min_similarity)
         return
@@ -78,7 +81,9 @@ def write_applied(plan: Plan, report: Report, format: str, *, min_similarity: fl
     skipped = f", {report.count('skipped'):,} skipped" if report.count("skipped") else ""
     write_line(f"{show_count(report.count('done'), 'file')} {_DONE[report.action]}{skipped}{failed}.")
     if report.count("done") and report.action != "delete":
-        write_line("'neardup undo' takes this back.")
+        write_line(f"{printable(f'neardup undo{index_option}')!r} takes this back.")
+    if report.count("done"):
+        note("The index is as it was: 'neardup index PATH' brings it up to date.")
 
 
 def _write_steps(plan: Plan, report: Report | None, format: str, min_similarity: float | None) -> None:

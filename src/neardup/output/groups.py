@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import Any, TextIO
 
 from neardup.errors import BadInput, MissingPackage
 from neardup.groups import DuplicateGroup, Member
-from neardup.output import printable, show_bytes, show_count, show_path
+from neardup.output import plain, printable, show_bytes, show_count, show_path
 
 FIELDS = ("group", "keeper", "path", "similarity", "relation", "width", "height", "size_bytes")
 ENDINGS = (".json", ".csv", ".parquet", ".html")
@@ -124,11 +123,7 @@ def _rows(groups: Iterable[DuplicateGroup]) -> Iterator[dict[str, Any]]:
     for number, group in enumerate(groups, 1):
         for member in group.members:
             row = {"group": number, "keeper": str(group.keeper.path), **_member_fields(member)}
-            yield {key: _unicode(value) if isinstance(value, str) else value for key, value in row.items()}
-
-
-def _unicode(text: str) -> str:
-    return os.fsencode(text).decode("utf-8", "backslashreplace")
+            yield {key: plain(value) if isinstance(value, str) else value for key, value in row.items()}
 
 
 def _write_json(groups: Iterable[DuplicateGroup], file: TextIO) -> None:

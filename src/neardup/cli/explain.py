@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import click
@@ -46,8 +47,8 @@ def explain(
     similarity = float(np.clip(first.astype(np.float64) @ second, -1, 1))
     hashing, bits = hashing_for(options.find_index(index), embedder.model.digest)
     found = explain(
-        a.absolute(),
-        b.absolute(),
+        Path(os.path.abspath(a)),
+        Path(os.path.abspath(b)),
         similarity=similarity,
         threshold=threshold,
         shared=shared_buckets(first, second, hashing, bits=bits),

@@ -159,11 +159,14 @@ def _difference(member: Member) -> str | None:
 
 def protect(plan: Plan, policy: KeepPolicy) -> Plan:
     """The plan without what it would do to files below the protected folders of a policy."""
-    protected = [step for step in plan.steps if policy.is_protected(step.path)]
-    if not protected:
-        return plan
-    kept = tuple(Kept(step.path, step.keeper, "is in a protected folder") for step in protected)
-    return replace(plan, steps=tuple(step for step in plan.steps if step not in protected), kept=plan.kept + kept)
+    steps: list[Step] = []
+    kept = list(plan.kept)
+    for step in plan.steps:
+        if policy.is_protected(step.path):
+            kept.append(Kept(step.path, step.keeper, "is in a protected folder"))
+        else:
+            steps.append(step)
+    return replace(plan, steps=tuple(steps), kept=tuple(kept))
 
 
 def save_plan(plan: Plan, path: Path) -> None:

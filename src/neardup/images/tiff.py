@@ -5,6 +5,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 _MOST_ENTRIES = 4096
+# Types of whole numbers: BYTE, SHORT, LONG, SSHORT, SLONG, IFD, LONG8; Pillow takes any of them for a size.
+_WHOLE = {1: "B", 3: "H", 4: "I", 8: "H", 9: "I", 13: "I", 16: "Q"}
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ def first_directory(content: bytes) -> Directory:
             where = position + index * struct.calcsize(order + entry)
             tag, kind, count, data = struct.unpack_from(order + entry, content, where)
             counts[tag] = max(counts[tag], count)
-            if count == 1 and kind in (3, 4, 16):  # SHORT, LONG, LONG8
-                [values[tag]] = struct.unpack_from(order + {3: "H", 4: "I", 16: "Q" if big else "I"}[kind], data)
+            if count == 1 and kind in _WHOLE and struct.calcsize(_WHOLE[kind]) <= len(data):
+                [values[tag]] = struct.unpack_from(order + _WHOLE[kind], data)
     except struct.error:  # cut off: Pillow says so
         pass
     return Directory(counts, values)

@@ -35,7 +35,7 @@ class Recipe:
     mine_every: int = 1500  # steps after which look-alikes are looked for anew
     same_folder: float = 0.5  # share of a batch from one folder, while the network knows no look-alikes
     untouched: float = 0.9  # share of photos whose first view is the photo as it is, as an indexed one is
-    hardness: tuple[float, float] = (0.6, 0.8)  # at the start, and from 60 % of the steps on
+    hardness: tuple[float, float] = (0.6, 0.85)  # at the start, and from 60 % of the steps on
     precision: str = "float32"
     seed: int = 0
 

@@ -80,7 +80,7 @@ FRAMES: tuple[tuple[frame.Draw, float], ...] = (
 )
 OTHER_OVER_RATE = 0.07
 OTHER_BLENDED_RATE = 0.03
-SINGLE_RATE = 0.6
+SINGLE_RATE = 0.5
 """Share of views with one edit and no more, as most copies are that people make; the others have a chain of edits."""
 
 MIN_AREA = 0.1

@@ -68,12 +68,12 @@ def covered(photo: Image, size: int, rng: np.random.Generator, others: Sequence[
 
 # The edit, and its share of such views.
 EDITS = (
-    (scale, 0.05),
+    (scale, 0.07),
     (mirror, 0.03),
-    (turn, 0.29),
-    (crop, 0.28),
-    (angle, 0.06),
-    (recolour, 0.14),
-    (framed, 0.10),
-    (covered, 0.05),
+    (turn, 0.25),
+    (crop, 0.29),
+    (angle, 0.07),
+    (recolour, 0.15),
+    (framed, 0.11),
+    (covered, 0.03),
 )

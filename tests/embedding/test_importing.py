@@ -251,5 +251,5 @@ def test_the_commands(models, tmp_path):
 
 def test_names_that_would_leave_the_folder(models, tmp_path):
     write_released(tmp_path / "w.npz")
-    for name in ("../x", "a/b", "", ".", "A", "default"):
+    for name in ("../x", "a/b", ".", "A", "default"):
         assert "use lower-case letters" in models("import", tmp_path / "w.npz", "--name", name, code=1).stderr

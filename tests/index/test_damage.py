@@ -5,6 +5,8 @@ import shutil
 import signal
 import sqlite3
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -346,17 +348,27 @@ def test_folders_that_a_writer_would_not_make_stay(filled):
     assert not (filled / "segments" / "1").exists()
 
 
+KILLED_WRITER = """
+import os, signal, sys
+from pathlib import Path
+from small_index import MODEL
+from neardup.index import Index, catalog
+
+catalog._choose_journal = lambda connection: connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+with Index.write(Path(sys.argv[1]), MODEL) as writer:
+    writer._connection.execute("PRAGMA cache_size = 2")
+    for n in range(3000):
+        writer.fail(Path(f"/photos/{n:080d}.jpg"), size_bytes=1, mtime_ns=1, error="truncated")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 @pytest.fixture
 def half_written(filled, monkeypatch):
     """Without WAL, by a writer that was killed in the middle: a rollback journal beside a catalogue that needs it."""
     monkeypatch.setattr(catalog, "_choose_journal", lambda c: c.execute("PRAGMA journal_mode = DELETE").fetchone())
-    if (pid := os.fork()) == 0:
-        with Index.write(filled, MODEL) as writer:
-            writer._connection.execute("PRAGMA cache_size = 2")
-            for n in range(3000):
-                writer.fail(Path(f"/photos/{n:080d}.jpg"), size_bytes=1, mtime_ns=1, error="truncated")
-            os.kill(os.getpid(), signal.SIGKILL)
-    os.waitpid(pid, 0)
+    done = subprocess.run([sys.executable, "-c", KILLED_WRITER, filled], cwd=Path(__file__).parent, check=False)
+    assert done.returncode == -signal.SIGKILL
     assert (filled / "catalog.sqlite-journal").stat().st_size > 0
     return filled
 

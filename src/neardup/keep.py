@@ -104,7 +104,7 @@ def keep_order(
     ranks = np.fromiter((_format_rank(ending) for ending in endings), np.int8, n)
     worth = sizes * np.fromiter((_EFFICIENCY.get(ending, 2) for ending in endings), np.int64, n)
     lengths = np.fromiter(map(len, paths), np.int64, n)
-    pixels = picture_pixels(widths.astype(np.int64) * heights, margins)
+    pixels = _picture_pixels(widths.astype(np.int64) * heights, margins)
     first: dict[Order, tuple[NDArray[np.int64], ...]] = {
         "best": (),
         "largest": (-sizes,),
@@ -119,10 +119,8 @@ def keep_order(
     return np.lexsort(keys[::-1])
 
 
-def picture_pixels(
-    pixels: NDArray[np.int64] | np.int64, margins: NDArray[np.floating] | np.floating
-) -> NDArray[np.int64]:
-    """Pixels of picture, without those of a flat margin (`neardup.images.flat_margin`): int64 of the same shape.
+def _picture_pixels(pixels: NDArray[np.int64], margins: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Pixels of picture, without those of a flat margin (`neardup.images.flat_margin`): (n,) int64.
 
     A margin is measured to some 2 % of the area. What has one counts for 5 % less than it shows, so that a picture set
     into a border is never worth more than the same picture without.

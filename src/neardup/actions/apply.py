@@ -189,8 +189,7 @@ def _what_became_of(action: str, record: Record) -> Literal["done", "dropped"]:
         with suppress(FileNotFoundError):
             files.temporary_beside(record.target).unlink()
         # Both names: the old one goes on to hold the file, if it does.
-        if files.is_same_entry(record.target, record.path):
-            return "dropped"
-        if files.digest_of(record.target) == record.digest == files.digest_of(record.path):
+        both = files.digest_of(record.target) == record.digest == files.digest_of(record.path)
+        if both and not files.is_same_entry(record.target, record.path):
             record.target.unlink()
     return "dropped"

@@ -20,6 +20,7 @@ LINKS: tuple[Action, ...] = ("hardlink", "symlink", "reflink")
 
 MAX_PLAN_BYTES = 1 << 30
 _FORMAT = "neardup plan 1"
+_PROTECTED = "is in a protected folder"
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def _parts(
 
 def _reason_to_keep(member: Member, keeper: Member, policy: KeepPolicy) -> str | None:
     if policy.is_protected(member.path):
-        return "is in a protected folder"
+        return _PROTECTED
     if is_same_file(member.path, keeper.path):
         return "is the same file as its keeper under another name"
     if difference := _difference(member):
@@ -163,7 +164,7 @@ def protect(plan: Plan, policy: KeepPolicy) -> Plan:
     kept = list(plan.kept)
     for step in plan.steps:
         if policy.is_protected(step.path):
-            kept.append(Kept(step.path, step.keeper, "is in a protected folder"))
+            kept.append(Kept(step.path, step.keeper, _PROTECTED))
         else:
             steps.append(step)
     return replace(plan, steps=tuple(steps), kept=tuple(kept))

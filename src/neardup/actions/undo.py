@@ -104,9 +104,9 @@ def _restore_link(record: Record) -> _Result:
         source = record.keeper
     elif files.digest_of(record.path) != record.digest:
         return "blocked", "another file has its name now, or its keeper was changed through it"
-    if not source.exists() and not source.parent.is_dir():
-        return "blocked", f"{source.parent} is not there"
     if not source.exists():
+        if not source.parent.is_dir():
+            return "blocked", f"{source.parent} is not there"
         return "lost", f"its keeper {record.keeper} is gone"
     record.path.parent.mkdir(parents=True, exist_ok=True)
     found = record.path.lstat() if source is record.path else None

@@ -87,5 +87,5 @@ def _refuse_beside_plan(*names: str) -> None:
     context = click.get_current_context()
     given = [name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
     if given:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise click.UsageError(f"--plan says what to do with each file: leave out {options}, or make another plan")
+        shown = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise click.UsageError(f"--plan says what to do with each file: leave out {shown}, or make another plan")

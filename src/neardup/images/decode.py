@@ -13,7 +13,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -146,8 +146,8 @@ def _open(content: bytes, name: str | None) -> Any:
         _check_embedded(content)
     if name == "TIFF":
         _check_tiff(content)
-    if name in ("JPEG", "MPO") and next(islice(_segments(content), MAX_SEGMENTS, None), None):
-        raise UnreadableImage(f"a JPEG of more than {MAX_SEGMENTS} segments; save it anew to make it readable")
+    if name in ("JPEG", "MPO"):
+        _check_segments(content)
     return _open_as(content, name)
 
 
@@ -189,6 +189,13 @@ def _check_tiff(content: bytes) -> None:
     width, height = directory.value(_TILE_WIDTH), directory.value(_TILE_LENGTH)
     if width and height:
         _check_pixels(width, height, (width, height), reduced=False)
+
+
+def _check_segments(content: bytes) -> None:
+    """Refuse a JPEG of very many segments before its first scan."""
+    segments = takewhile(lambda marker: marker[0] != _SCAN, _markers(content))
+    if next(islice(segments, MAX_SEGMENTS, None), None):
+        raise UnreadableImage(f"a JPEG of more than {MAX_SEGMENTS} segments; save it anew to make it readable")
 
 
 def _check_pixels(width: int, height: int, decoded: tuple[int, int], *, reduced: bool) -> None:
@@ -241,14 +248,6 @@ def _scans(content: bytes) -> Iterator[int]:
     for code, position in _markers(content):
         if code == _SCAN:
             yield content[position + 2] if position + 2 < len(content) else 0
-
-
-def _segments(content: bytes) -> Iterator[bool]:
-    """True for each segment of a JPEG before its first scan."""
-    for code, _ in _markers(content):
-        if code == _SCAN:
-            return
-        yield True
 
 
 def _markers(content: bytes) -> Iterator[tuple[int, int]]:

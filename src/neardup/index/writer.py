@@ -147,10 +147,13 @@ class IndexWriter:
     def _check_segments(self) -> None:
         """Find damage now: what is added to an index that nobody can open is lost."""
         for record in catalog.read_segments(self._connection, self._folder / CATALOG):
-            try:
-                store.open_segment(self._folder, record, dim=self._model.dim, tables=self._hashing.tables)
-            except FileNotFoundError as error:
-                raise DamagedIndex(f"{error.filename}: missing; {REBUILD}") from error
+            self._open_segment(record)
+
+    def _open_segment(self, record: SegmentRecord) -> Segment:
+        try:
+            return store.open_segment(self._folder, record, dim=self._model.dim, tables=self._hashing.tables)
+        except FileNotFoundError as error:  # no other writer can have merged it away
+            raise DamagedIndex(f"{error.filename}: missing; {REBUILD}") from error
 
     @_whole
     def _start(self, rebuild: bool) -> None:
@@ -374,15 +377,7 @@ class IndexWriter:
         """Replace segments, and what is pending, by one segment of their rows that are not dead."""
         run = self._connection.execute
         dead = catalog.read_dead(self._connection)
-        segments = pending
-        if old:
-            try:
-                segments = [
-                    store.open_segment(self._folder, record, dim=self._model.dim, tables=self._hashing.tables)
-                    for record in old
-                ] + pending
-            except FileNotFoundError as error:
-                raise DamagedIndex(f"{error.filename}: missing; {REBUILD}") from error
+        segments = [self._open_segment(record) for record in old] + pending
         parts = [(segment, ~np.isin(segment.contents, dead)) for segment in segments]
         for record in old:
             run("DELETE FROM segments WHERE number = ?", (record.number,))

@@ -10,13 +10,13 @@ from click.testing import CliRunner
 from PIL import Image, ImageDraw, ImageFilter
 
 from neardup.errors import BadInput, UnreadableImage
-from neardup.explain import Shared, explain, hashing_for, shared_buckets
-from neardup.explain.geometry import Picture, _part, align, inverse, load_picture, outline
-from neardup.explain.plot import plot_explanation
 from neardup.index import Index, Model
 from neardup.index.catalog import Hashing
 from neardup.index.writer import HASHING
+from neardup.matching import Shared, explain, hashing_for, shared_buckets
+from neardup.matching.geometry import Picture, _part, align, inverse, load_picture, outline
 from neardup.output.explain import as_json, colour_steps, geometry_steps, lines, write_explanation
+from neardup.output.figures.explanation import plot_explanation
 
 WIDTH, HEIGHT = 480, 360
 

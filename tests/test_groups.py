@@ -17,9 +17,9 @@ from PIL import Image
 from neardup import groups as module
 from neardup.errors import BadInput
 from neardup.groups import DuplicateGroup, FolderRule, find_groups
+from neardup.groups.keep import KeepPolicy
 from neardup.index import Index, Model
-from neardup.keep import KeepPolicy
-from neardup.verdicts import Verdict, pair_of, record_verdicts
+from neardup.index.notes import Verdict, pair_of, record_verdicts
 
 DIM = 16
 MODEL = Model(name="tiny", digest="ab" * 32, engine="onnx", precision="float32", decoder="pillow", dim=DIM)

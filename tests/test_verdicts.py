@@ -9,8 +9,7 @@ import pytest
 from neardup.errors import BadInput, IndexLocked
 from neardup.groups import DuplicateGroup, Member
 from neardup.index import Index, Model
-from neardup.index.store import write_lock
-from neardup.verdicts import (
+from neardup.index.notes import (
     MAX_APART,
     Verdict,
     export_verdicts,
@@ -20,6 +19,7 @@ from neardup.verdicts import (
     pairs_of_group,
     record_verdicts,
 )
+from neardup.index.store import write_lock
 
 MODEL = Model(name="tiny", digest="ab" * 32, engine="onnx", precision="float32", decoder="pillow", dim=4)
 A, B, C = (hashlib.sha256(name).digest() for name in (b"a", b"b", b"c"))

@@ -10,7 +10,7 @@ from PIL import Image
 from neardup.actions import Plan, load_plan, make_plan, save_plan
 from neardup.errors import BadInput
 from neardup.groups import DuplicateGroup
-from neardup.keep import KeepPolicy
+from neardup.groups.keep import KeepPolicy
 from tests.actions.a_collection import group_of, make_groups, member_of, put
 
 

@@ -409,8 +409,8 @@ def test_a_picture_survives_odd_names_and_many_matches(tmp_path, recwarn):
     from PIL import Image
 
     from neardup.index import Match
+    from neardup.output.figures.matches import plot_answers
     from neardup.output.matches import MOST_ROWS, Answer
-    from neardup.output.plot import plot_answers
 
     match = Match(tmp_path / "日本$x^{\udcff.jpg", "label\udcff\n" * 50, 0.5, 0.1, 1)
     queries = [(Answer(str(tmp_path / "q\udcff.jpg"), [match] * 300), None)] * MOST_ROWS

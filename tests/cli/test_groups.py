@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from neardup.cli import main
 from neardup.embedding.model import Model
 from neardup.index import Index
-from neardup.verdicts import pair_of, record_verdicts
+from neardup.index.notes import pair_of, record_verdicts
 
 Neardup = Callable[..., Result]
 

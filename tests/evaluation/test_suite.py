@@ -11,9 +11,9 @@ from PIL import Image, ImageColor
 
 from neardup.errors import BadInput, BadModel
 from neardup.evaluation import suite
-from neardup.evaluation.plot import BAR, plot_report
 from neardup.evaluation.suite import draw, evaluate, read_pairs, split_photos
 from neardup.evaluation.tables import CSV_FIELDS, csv_rows, text_table
+from neardup.output.figures.evaluation import BAR, plot_report
 
 EASY = ("jpeg_30", "grey", "scale_50")
 LOST = ("turn_90", "turn_180")

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from neardup.actions import load_plan
-from neardup.verdicts import load_verdicts
+from neardup.index.notes import load_verdicts
 from tests.browser import complaints, open_browser, requested_urls
 from tests.duplicate_groups import exact_group, group_of, member_of, near_group
 from tests.review.conftest import serving

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from neardup.cli.review import review as command
-from neardup.verdicts import load_verdicts, pair_of, record_verdicts
+from neardup.index.notes import load_verdicts, pair_of, record_verdicts
 
 PAIR = pair_of(b"a" * 32, b"b" * 32)
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from neardup.actions import apply_plan, load_plan
 from neardup.errors import BadInput, IndexLocked
 from neardup.groups import DuplicateGroup
+from neardup.groups.keep import KeepPolicy
 from neardup.index import store
-from neardup.keep import KeepPolicy
+from neardup.index.notes import load_verdicts, pair_of, record_verdicts
 from neardup.review import Refused
 from neardup.review.session import staying, without_dropped
-from neardup.verdicts import load_verdicts, pair_of, record_verdicts
 
 
 def pair(review, group, first, second):

@@ -12,7 +12,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from neardup.index.store import sync_directory
+from neardup.durable import sync_directory
 
 TEMPORARY = ".neardup-tmp"
 

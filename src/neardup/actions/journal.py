@@ -22,8 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+from neardup.durable import sync_directory
 from neardup.errors import DamagedIndex, IndexNotWritten
-from neardup.index.store import sync_directory
 
 FOLDER = "actions"
 _FORMAT = "neardup journal 1"

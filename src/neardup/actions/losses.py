@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from neardup.groups import Member
-from neardup.keep import RAW_EXTENSIONS
+from neardup.groups.keep import RAW_EXTENSIONS
 
 # Of one stem with a photo: the film of a live photo, edits, ratings, the camera's RAW file.
 _PARTNERS = frozenset({"mov", "mp4", "xmp", "aae", "thm", "wav", "json"}) | {e.decode() for e in RAW_EXTENSIONS}

@@ -9,9 +9,10 @@ from typing import Any, Literal, get_args
 
 from neardup.actions.files import is_same_file
 from neardup.actions.losses import Losses
+from neardup.durable import replace_file
 from neardup.errors import BadInput
 from neardup.groups import DuplicateGroup, Member, Relation
-from neardup.keep import KeepPolicy
+from neardup.groups.keep import KeepPolicy
 
 Action = Literal["report", "trash", "move", "hardlink", "symlink", "reflink", "delete"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
@@ -174,7 +175,7 @@ def save_plan(plan: Plan, path: Path) -> None:
     """Write a plan as JSON, for `neardup dedup --plan FILE`; raises BadInput."""
     document: dict[str, Any] = {"format": _FORMAT, **asdict(plan)}
     try:
-        path.write_text(json.dumps(document, default=_plain), encoding="ascii")
+        replace_file(path, json.dumps(document, default=_plain).encode("ascii"))
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; choose another file") from error
 

@@ -75,7 +75,7 @@ def _errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except NeardupError as error:  # anything else is a bug, and keeps its traceback
-        from neardup.output import printable
+        from neardup.text import printable
 
         raise click.ClickException(printable(str(error))) from error
     except BrokenPipeError as error:

@@ -53,9 +53,10 @@ def dedup(
     if apply and action == "report" and plan is None:
         raise click.UsageError("--apply needs an --action other than report")
     from neardup.actions import apply_plan, load_plan, make_plan, protect
-    from neardup.keep import KeepPolicy
-    from neardup.output import note, show_path
+    from neardup.groups.keep import KeepPolicy
+    from neardup.output import note
     from neardup.output.actions import progress, write_applied, write_plan
+    from neardup.text import show_path
 
     threshold = None
     if plan is not None:

@@ -101,7 +101,7 @@ def evaluate(
     for file, reason in report.failed:
         note(f"{file}: {reason}")
     if plot:
-        from neardup.evaluation.plot import plot_report
+        from neardup.output.figures.evaluation import plot_report
 
         plot_report(report, plot, title=f"Copies found by {embedder.model.name}")
 

@@ -37,8 +37,8 @@ def explain(
     import numpy as np
 
     from neardup.embedding import load_embedder
-    from neardup.explain import explain, hashing_for, shared_buckets
     from neardup.images import load_image
+    from neardup.matching import explain, hashing_for, shared_buckets
     from neardup.output.explain import write_explanation
 
     embedder = load_embedder(model, engine)
@@ -55,6 +55,6 @@ def explain(
     )
     write_explanation(found, format=format)
     if plot:
-        from neardup.explain.plot import plot_explanation
+        from neardup.output.figures.explanation import plot_explanation
 
         plot_explanation(found, plot)

@@ -12,8 +12,8 @@ from neardup.cli import options
 if TYPE_CHECKING:
     from neardup.embedding import Model
     from neardup.groups import DuplicateGroup
+    from neardup.groups.keep import KeepPolicy
     from neardup.index import Index
-    from neardup.keep import KeepPolicy
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -79,8 +79,8 @@ def open_groups(
     from neardup.embedding import find_model
     from neardup.errors import BadInput
     from neardup.groups import FolderRule, find_groups
+    from neardup.groups.keep import KeepPolicy
     from neardup.index import Index
-    from neardup.keep import KeepPolicy
     from neardup.output import note
 
     opened = Index.open(index)
@@ -102,7 +102,8 @@ def open_groups(
 def _tell_what_to_expect(index: "Index", model: "Model", threshold: float) -> None:
     from neardup.evaluation.calibration import expected_false_matches
     from neardup.groups import RECALL
-    from neardup.output import note, show_count
+    from neardup.output import note
+    from neardup.text import show_count
 
     n = len(index.live_rows)
     rate = model.expected_false_match_rate(threshold)

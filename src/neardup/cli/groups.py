@@ -24,8 +24,9 @@ def groups(index: Path, output: Path | None, format: str, **grouping: Any) -> No
 
     Every image of a group resembles its first one: groups never chain. What `neardup review` was told is honoured.
     """
-    from neardup.output import note, show_path
+    from neardup.output import note
     from neardup.output.groups import Totals, check_ending, write_group_file, write_groups
+    from neardup.text import show_path
 
     if output is not None:
         check_ending(output)

@@ -46,8 +46,8 @@ def query(
     from neardup.images import DECODER
     from neardup.index import Index
     from neardup.output import note
+    from neardup.output.figures.matches import check_plot, plot_answers, preview
     from neardup.output.matches import MOST_ROWS, Answer, write_answers
-    from neardup.output.plot import check_plot, plot_answers, preview
     from neardup.pipeline import embed_images
     from neardup.queries import open_queries
 

@@ -48,8 +48,9 @@ def review(
     """
     if (action == "move") != (to is not None):
         raise click.UsageError("--action move and --to DIR belong together")
-    from neardup.output import note, show_count
-    from neardup.verdicts import export_verdicts, import_verdicts
+    from neardup.index.notes import export_verdicts, import_verdicts
+    from neardup.output import note
+    from neardup.text import show_count
 
     read_from: Path | None = others.pop("import")
     if read_from is not None or export is not None:

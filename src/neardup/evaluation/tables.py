@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from neardup.evaluation.calibration import RATES, FalseMatchRates, PrecisionThreshold
 from neardup.evaluation.suite import Report, Scores
-from neardup.output import show_path
+from neardup.text import show_path
 
 OVERALL = {
     "uap": "uAP",

@@ -32,6 +32,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from neardup.durable import sync_directory
 from neardup.errors import BadInput, DamagedIndex, IndexLocked
 from neardup.lsh import HashTables
 
@@ -176,15 +177,6 @@ def _new_array(path: Path, shape: tuple[int, ...], dtype: str) -> Iterator[Binar
         yield file
         file.flush()
         os.fsync(file.fileno())
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def remove_unlisted(folder: Path, listed: set[int]) -> None:

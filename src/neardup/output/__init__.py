@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from neardup.text import plain, printable
+
 FORMATS = ("text", "json", "csv")
 
 
@@ -35,32 +37,6 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
-def show_path(path: Path) -> str:
-    """A path as a person types it: relative to the current folder where it lies below."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except (ValueError, OSError):
-        return str(path)
-
-
-def printable(text: str) -> str:
-    """Control characters and surrogates as backslash escapes, so that a file's name cannot redraw the terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
-def show_bytes(size_bytes: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if size_bytes < 1000:
-            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
-        size_bytes /= 1000
-    return f"{size_bytes:.1f} TB"
-
-
-def show_count(number: int, noun: str) -> str:
-    """`1 image`, `3,618 images`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
@@ -69,8 +45,3 @@ def _plain(value: object) -> object:
 
 def _escaped(value: object) -> object:
     return plain(os.fspath(value)) if isinstance(value, str | Path) else value
-
-
-def plain(text: str) -> str:
-    r"""Text for a table: bytes of a name that are no text as \xff, and a carriage return, which ends lines, as \r."""
-    return os.fsencode(text).decode("utf-8", "backslashreplace").replace("\r", "\\r")

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from neardup.actions import Outcome, Plan, Report, Step
-from neardup.output import note, printable, show_bytes, show_count, show_path, write_csv, write_json, write_line
+from neardup.output import note, write_csv, write_json, write_line
+from neardup.text import printable, show_bytes, show_count, show_path
 
 STEP_FIELDS = (
     "path", "keeper", "similarity", "relation", "size_bytes", "status", "reason", "target", "lost", "notes",

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from neardup.errors import BadInput
 from neardup.evaluation.benchmark import Benchmark, Row
-from neardup.output import show_bytes, write_csv, write_json, write_line
+from neardup.output import write_csv, write_json, write_line
+from neardup.text import show_bytes
 
 # https://keras.io/examples/vision/near_dup_search/: 1,000 images and 1,000 queries on a T4, as its text says them.
 PUBLISHED_IMAGES = 1000

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from neardup.embedding.conversion.convert import Conversion
-from neardup.output import show_path, write_csv, write_json, write_line
+from neardup.output import write_csv, write_json, write_line
+from neardup.text import show_path
 
 _WHERE = {"tensorrt": "TensorRT", "cuda": "CUDA, without TensorRT", "cpu": "the CPU, without TensorRT"}
 

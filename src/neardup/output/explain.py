@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from neardup.explain import Alignment, Box, Colours, Explanation
-from neardup.output import printable, show_path, write_csv, write_json, write_line
+from neardup.matching import Alignment, Box, Colours, Explanation
+from neardup.output import write_csv, write_json, write_line
+from neardup.text import printable, show_path
 
 # What resizing, rounding and the fit itself do to an unchanged picture.
 WHOLE = 0.97

@@ -4,15 +4,16 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
+from neardup.durable import replacing
 from neardup.errors import BadInput, MissingPackage
 from neardup.groups import DuplicateGroup, Member
-from neardup.output import plain, printable, show_bytes, show_count, show_path
+from neardup.text import plain, printable, show_bytes, show_count, show_path
 
 FIELDS = ("group", "keeper", "path", "similarity", "relation", "width", "height", "size_bytes")
 ENDINGS = (".json", ".csv", ".parquet", ".html")
@@ -63,31 +64,23 @@ def write_group_file(groups: Iterable[DuplicateGroup], path: Path) -> Totals:
     """
     totals = Totals()
     counted = totals.count(groups)
-    with _whole_file(path) as temporary:
-        if path.suffix.lower() == ".parquet":
-            _write_parquet(counted, temporary)
-        else:
-            with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-                (_write_json if path.suffix.lower() == ".json" else _write_csv)(counted, file)
+    try:
+        with replacing(path) as file:
+            if path.suffix.lower() == ".parquet":
+                _write_parquet(counted, file)
+            else:
+                text = TextIOWrapper(file, "utf-8", errors="backslashreplace", newline="")
+                (_write_json if path.suffix.lower() == ".json" else _write_csv)(counted, text)
+                text.flush()
+                text.detach()
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}; choose another file") from error
     return totals
 
 
 def check_ending(path: Path) -> None:
     if path.suffix.lower() not in ENDINGS:
         raise BadInput(f"{path}: the name ends in none of {', '.join(ENDINGS)}; the ending says what to write")
-
-
-@contextmanager
-def _whole_file(path: Path) -> Iterator[Path]:
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        try:
-            yield temporary
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}; choose another file") from error
 
 
 def _line(member: Member) -> str:
@@ -137,7 +130,7 @@ def _write_csv(groups: Iterable[DuplicateGroup], file: TextIO) -> None:
     writer.writerows(_rows(groups))
 
 
-def _write_parquet(groups: Iterable[DuplicateGroup], path: Path) -> None:
+def _write_parquet(groups: Iterable[DuplicateGroup], file: BinaryIO) -> None:
     try:
         import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
         import pyarrow.parquet as pq  # type: ignore[import-untyped, unused-ignore]
@@ -146,6 +139,6 @@ def _write_parquet(groups: Iterable[DuplicateGroup], path: Path) -> None:
     types = (pa.int64(), pa.string(), pa.string(), pa.float64(), pa.string(), pa.int32(), pa.int32(), pa.int64())
     schema = pa.schema(list(zip(FIELDS, types, strict=True)))
     rows = _rows(groups)
-    with pq.ParquetWriter(path, schema) as writer:
+    with pq.ParquetWriter(file, schema) as writer:
         while block := list(islice(rows, _ROWS_AT_A_TIME)):
             writer.write_table(pa.Table.from_pylist(block, schema=schema))

@@ -8,8 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from neardup.output import note, show_count, show_path, write_csv, write_json, write_line
+from neardup.output import note, write_csv, write_json, write_line
 from neardup.pipeline import IndexReport
+from neardup.text import show_count, show_path
 
 FAILURES_SHOWN = 20
 SECONDS_BETWEEN_UPDATES = 0.1

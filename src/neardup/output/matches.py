@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from neardup.index import Match
-from neardup.output import show_count, show_path, write_csv, write_json, write_line
+from neardup.output import write_csv, write_json, write_line
+from neardup.text import show_count, show_path
 
 # Query images in one picture; more would be too tall to look at.
 MOST_ROWS = 20

@@ -8,7 +8,8 @@ from typing import Any
 
 from neardup.embedding.catalogue import Check, Found
 from neardup.embedding.model import DEFAULT, Model, SavedModel
-from neardup.output import show_bytes, write_csv, write_json, write_line
+from neardup.output import write_csv, write_json, write_line
+from neardup.text import show_bytes
 
 _FIELDS = ("name", "kind", "dim", "input_size", "size_bytes", "digest", "folder", "default", "error")
 

@@ -2,8 +2,9 @@
 
 import sys
 
-from neardup.output import note, printable, show_bytes, show_count, write_csv, write_json, write_line
+from neardup.output import note, write_csv, write_json, write_line
 from neardup.review import Review
+from neardup.text import printable, show_bytes, show_count
 
 
 def write_start(url: str, review: Review, format: str) -> None:

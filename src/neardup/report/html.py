@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from neardup import __version__
+from neardup.durable import replacing
 from neardup.errors import BadInput, UnreadableImage
 from neardup.images import ByteBudget
-from neardup.output import printable, show_bytes
 from neardup.report.thumbnails import Thumbnail, make_thumbnail
+from neardup.text import printable, show_bytes
 
 if TYPE_CHECKING:
     import jinja2
@@ -68,17 +69,12 @@ def write_report(
     facts: short phrases for the line below the title: the index, the threshold, ...
     Raises BadInput where the file cannot be written. `path` holds the old file or the new, whole.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     totals = Totals()
     try:
-        try:
-            with tempfile.TemporaryFile(dir=path.parent) as body, temporary.open("xb") as file:
-                _write_groups(groups, body, totals, threads)
-                # The head says what the groups come to, so it is made last.
-                _write_page(file, body, title, [*facts, f"{datetime.now():%Y-%m-%d %H:%M}"], totals)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent) as body, replacing(path) as file:
+            _write_groups(groups, body, totals, threads)
+            # The head says what the groups come to, so it is made last.
+            _write_page(file, body, title, [*facts, f"{datetime.now():%Y-%m-%d %H:%M}"], totals)
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; choose another place for the report") from error
     return totals

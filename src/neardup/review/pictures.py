@@ -63,8 +63,8 @@ class Pictures:
 
 
 def _compare(keeper: Path, image: Path) -> Difference:
-    from neardup.explain.colours import compare_colours, lay_over, shade_difference
-    from neardup.explain.geometry import align, load_picture
+    from neardup.matching.colours import compare_colours, lay_over, shade_difference
+    from neardup.matching.geometry import align, load_picture
     from neardup.output.explain import colour_steps, geometry_steps
 
     a, b = load_picture(keeper), load_picture(image)

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neardup.errors import BadInput, NeardupError, UnreadableImage
-from neardup.output import printable, show_bytes
 from neardup.report.html import show_date
 from neardup.review.pictures import EDGES, Pictures
 from neardup.review.security import Guard
 from neardup.review.session import MARKS, Refused, Review
+from neardup.text import printable, show_bytes
 
 if TYPE_CHECKING:
     import flask

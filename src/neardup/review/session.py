@@ -2,7 +2,7 @@
 
 A mark says what shall become of one image: "keep" (it stays, though it is a duplicate), "drop" (it goes), "not" (it is
 no duplicate), "later". Marks other than "not" leave at least one image of every group in place. Each change of marks is
-kept in the index as verdicts on pairs of contents (`neardup.verdicts`) before anything else notices it; which of the
+kept in the index as verdicts on pairs of contents (`neardup.index.notes`) before anything else notices it; which of the
 duplicates go is kept in the plan, which `neardup dedup --plan FILE --apply` carries out.
 """
 
@@ -16,8 +16,8 @@ from typing import Literal
 from neardup.actions import Action, Plan, load_plan, make_plan, save_plan
 from neardup.errors import BadInput, NeardupError
 from neardup.groups import DuplicateGroup, Member
-from neardup.keep import KeepPolicy
-from neardup.verdicts import Pair, Verdict, load_verdicts, pair_of, pairs_of_group, record_verdicts
+from neardup.groups.keep import KeepPolicy
+from neardup.index.notes import Pair, Verdict, load_verdicts, pair_of, pairs_of_group, record_verdicts
 
 Mark = Literal["keep", "drop", "not", "later"]
 MARKS: tuple[Mark, ...] = ("keep", "drop", "not", "later")
@@ -254,8 +254,7 @@ class Review:
         try:
             self.save()
         except BadInput:
-            # Nobody is listening here. `save` at the end, or the button, tries again and says so.
-            self._changed = True
+            return  # nobody is listening here: `save` at the end, or the button, tries again and says so
 
     def save(self) -> Plan:
         """Write the plan of what is marked to be dropped; returns it. Raises BadInput."""
@@ -266,12 +265,12 @@ class Review:
                     self._timer = None
                 marks, self._changed = list(self._marks), False
             plan = self._plan(marks)
-            temporary = self.plan_path.with_name(self.plan_path.name + ".tmp")
             try:
-                save_plan(plan, temporary)
-                temporary.replace(self.plan_path)
-            except OSError as error:
-                raise BadInput(f"{self.plan_path}: {error.strerror}; choose another file with --plan") from error
+                save_plan(plan, self.plan_path)
+            except BaseException:
+                with self._lock:  # it is still to be written
+                    self._changed = True
+                raise
             return plan
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.explain.geometry import Alignment, Picture, overlap, warp
+from neardup.matching.geometry import Alignment, Picture, overlap, warp
 
 # Rec. 601 luma of RGB, as JPEG and grey scale conversions take it.
 LIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.explain.colours import Colours, compare_colours, lay_over
-from neardup.explain.geometry import Alignment, Box, align, load_picture
 from neardup.index import Index, catalog
 from neardup.index.catalog import Hashing
 from neardup.index.store import CATALOG
 from neardup.index.writer import HASHING
 from neardup.lsh import draw_hyperplanes, signatures, tune
+from neardup.matching.colours import Colours, compare_colours, lay_over
+from neardup.matching.geometry import Alignment, Box, align, load_picture
 
 __all__ = ["Alignment", "Box", "Colours", "Explanation", "Shared", "explain", "hashing_for", "shared_buckets"]
 

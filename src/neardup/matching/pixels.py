@@ -10,7 +10,7 @@ from typing import Any
 from neardup.errors import NeardupError, UnreadableImage
 from neardup.images import decode_image, read_file
 from neardup.index import catalog, store
-from neardup.verdicts import writable_catalog
+from neardup.index.notes import writable_catalog
 
 # Decoded whole, without loss to 8 bits. HEIC and AVIF are left out: what they hold beside the pixels (depth, further
 # bits, gain maps) is not seen here, and a copy called exact may be removed without a look.

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from neardup.errors import BadInput
-from neardup.explain import Explanation
-from neardup.explain.colours import lay_over, shade_difference
-from neardup.explain.geometry import Alignment, Picture, inverse, load_picture, outline
+from neardup.matching import Explanation
+from neardup.matching.colours import lay_over, shade_difference
+from neardup.matching.geometry import Alignment, Picture, inverse, load_picture, outline
 from neardup.output.explain import colour_steps, geometry_steps
 
 # Okabe and Ito's orange: seen with any colour vision, and on nearly any photo with the dark line below it.
@@ -102,7 +102,7 @@ def _summary(found: Explanation) -> str:
 
 
 def _short(path: Path) -> str:
-    from neardup.output import printable
+    from neardup.text import printable
 
     name = printable(path.name)
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 12]}…{name[-11:]}"

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.errors import BadInput, UnreadableImage
-from neardup.output import printable
 from neardup.output.matches import Answer
 from neardup.pipeline import ImageFile, Source
+from neardup.text import printable
 
 CELL_INCHES = 2.3
 CAPTION_INCHES = 0.62

@@ -28,12 +28,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.errors import BadInput
+from neardup.groups.keep import RAW_EXTENSIONS, KeepPolicy, extension, keep_order, prefixes
 from neardup.index import Index
-from neardup.keep import RAW_EXTENSIONS, KeepPolicy, extension, keep_order, prefixes
+from neardup.index.notes import Pair, Verdict, load_verdicts
 from neardup.lsh import find_pairs
 from neardup.lsh.pairs import CROWD
-from neardup.pixels import PixelDigests
-from neardup.verdicts import Pair, Verdict, load_verdicts
+from neardup.matching.pixels import PixelDigests
 
 RECALL = 0.99
 KEEPERS_OF_A_CROWD = 64

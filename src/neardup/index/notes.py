@@ -8,6 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from neardup.durable import replace_file
 from neardup.errors import BadInput, IndexNotWritten
 from neardup.index import catalog, store
 
@@ -81,7 +82,7 @@ def export_verdicts(folder: Path, path: Path) -> int:
     entries = [{"a": first.hex(), "b": second.hex(), "verdict": verdict} for (first, second), verdict in verdicts]
     content = json.dumps({"format": _FORMAT, "verdicts": entries}, indent=1)
     try:
-        path.write_text(content, encoding="ascii")
+        replace_file(path, content.encode("ascii"))
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; choose another file") from error
     return len(entries)

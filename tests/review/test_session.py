@@ -219,6 +219,18 @@ def test_a_place_that_cannot_be_written_is_named(open_review, tmp_path):
         review.save()
 
 
+def test_a_plan_that_could_not_be_written_is_written_at_the_end(open_review, tmp_path):
+    plan = tmp_path / "later" / "plan.json"
+    review = open_review(plan_path=plan)
+    review.mark(0, 1, "drop")
+    with pytest.raises(BadInput, match="later"):
+        review.save()
+    assert not review.is_saved
+    plan.parent.mkdir()
+    review.close()
+    assert load_plan(plan).steps
+
+
 def test_protected_files_are_never_dropped(open_review, tmp_path):
     review = open_review(keep=KeepPolicy(under=(tmp_path / "photos" / "copies",)))
     review.mark(0, 1, "drop")

@@ -263,13 +263,13 @@ class Review:
                 if self._timer is not None:
                     self._timer.cancel()
                     self._timer = None
-                marks, self._changed = list(self._marks), False
+                marks, changed, self._changed = list(self._marks), self._changed, False
             plan = self._plan(marks)
             try:
                 save_plan(plan, self.plan_path)
             except BaseException:
-                with self._lock:  # it is still to be written
-                    self._changed = True
+                with self._lock:
+                    self._changed |= changed  # it is still to be written
                 raise
             return plan
 

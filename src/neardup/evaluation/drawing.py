@@ -6,6 +6,7 @@ Every size is relative to the photo, so that a thumbnail and a camera file are t
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -29,6 +30,7 @@ MARKS = ("SAMPLE", "(c) J. Rivers", "stockphoto", "PREVIEW", "www.pictures.examp
 NAMES = ("mia.k", "the_daily_cat", "jonas84", "plants & co", "Aunt Rosa")
 
 
+@lru_cache(maxsize=256)
 def font_of(height_px: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Pillow's own font, at least 6 px so that it stays a drawing of letters."""
     return ImageFont.load_default(size=max(6.0, height_px))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from neardup.cli import options
 
@@ -33,6 +35,10 @@ from neardup.cli import options
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.png", help="Draw the recall per attack."
 )
+@click.option(
+    "--lookalikes", is_flag=True, help="Instead, draw pictures that look alike and count what dedup would take."
+)
+@click.option("--kinds", metavar="A,B", help="With --lookalikes: only these kinds.  [default: all]")
 @options.output_format
 def evaluate(
     path: Path,
@@ -45,13 +51,25 @@ def evaluate(
     precision: float,
     same: Path | None,
     plot: Path | None,
+    lookalikes: bool,
+    kinds: str | None,
     format: str,
 ) -> None:
     """Attack the photos under PATH and report how many are found again.
 
     Photos are recompressed, cropped, turned, written over, put into screenshots and more, then searched for among
     the other photos. pHash, dHash and PDQ answer the same queries beside the model. Nothing is written under PATH.
+
+    With --lookalikes, 200 different pictures of each kind are drawn in a temporary folder (pages of one book, icons,
+    slides, bursts and dark versions of your photos ...) and grouped as dedup does it: how many would it throw away, and
+    how many genuine copies of them does it find?
     """
+    if lookalikes:
+        _refuse_beside_lookalikes("no_baselines", "calibrate", "precision", "same", "plot")
+        _evaluate_lookalikes(path, photos, seed, model, engine, kinds, format)
+        return
+    if kinds is not None:
+        raise click.UsageError("--kinds says which kinds of --lookalikes: give both")
     from rich.console import Console
     from rich.progress import Progress
 
@@ -117,3 +135,58 @@ def evaluate(
             write_line()
             for line in tables.calibration_text(chosen, rates):
                 write_line(line)
+
+
+def _refuse_beside_lookalikes(*names: str) -> None:
+    context = click.get_current_context()
+    given = [name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    if given:
+        shown = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise click.UsageError(f"--lookalikes is another evaluation: leave out {shown}")
+
+
+def _evaluate_lookalikes(
+    path: Path, photos: int | None, seed: int, model: str, engine: str | None, kinds: str | None, format: str
+) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from neardup.embedding import load_embedder
+    from neardup.evaluation import suite, tables
+    from neardup.evaluation.lookalikes import KINDS
+    from neardup.evaluation.lookalikes.measure import PICTURES, measure_lookalikes
+    from neardup.images import find_images
+    from neardup.output import note, write_csv, write_json, write_line
+
+    found = find_images(path.resolve(), on_error=lambda where, error: note(f"{where}: {error}"))
+    different, failed, _ = suite.without_lookalikes(suite.draw(found, seed, limit=photos), PICTURES)
+    for file, reason in failed:
+        note(f"{file}: {reason}")
+    if not different:
+        note(f"{path}: no photos that can be read; drawn scenes stand in for them")
+    embedder = load_embedder(model, engine, threads=options.cores())
+    threshold = options.threshold(embedder.model, None, "strict")  # as dedup
+    with (
+        Progress(console=Console(stderr=True), transient=True) as progress,
+        tempfile.TemporaryDirectory(prefix="neardup-lookalikes-") as folder,
+    ):
+        drawing = progress.add_task("Drawing look-alikes", total=None)
+        report = measure_lookalikes(
+            Path(folder),
+            embedder,
+            min_similarity=threshold,
+            kinds=kinds.split(",") if kinds else KINDS,
+            photos=different,
+            seed=seed,
+            threads=options.cores(),
+            on_progress=lambda kind, done, pictures: progress.update(
+                drawing, description=kind, completed=done, total=pictures
+            ),
+        )
+    if format == "json":
+        write_json({**report.as_json(), "model": embedder.model.name})
+    elif format == "csv":
+        write_csv(tables.LOOKALIKE_FIELDS, tables.lookalike_rows(report))
+    else:
+        for line in tables.lookalike_text(report):
+            write_line(line)

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from neardup.evaluation.calibration import RATES, FalseMatchRates, PrecisionThreshold
+from neardup.evaluation.lookalikes import COPIES
+from neardup.evaluation.lookalikes.measure import LookalikeReport
 from neardup.evaluation.suite import Report, Scores
 from neardup.text import show_path
 
@@ -15,6 +17,7 @@ OVERALL = {
     "recall_at_1pct_false_alarms": "recall at 1 % false alarms",
 }
 CSV_FIELDS = ("embedder", "attack", "recall_at_1", "recall_at_1pct_false_alarms", "uap")
+LOOKALIKE_FIELDS = ("kind", "pictures", "taken", "copied", "copies_taken", *(f"recall_{copy}" for copy in COPIES))
 
 
 def columns(report: Report) -> dict[str, Scores]:
@@ -88,3 +91,32 @@ def csv_rows(report: Report) -> Iterator[dict[str, str | float]]:
         }
         for attack, figures in scores.attacks.items():
             yield {"embedder": name, "attack": attack, **asdict(figures)}
+
+
+def lookalike_text(report: LookalikeReport) -> list[str]:
+    """A line for each kind: pictures taken for copies of others, and the shares of genuine copies that are found."""
+    width = max(len(kind) for kind in report.kinds) + 2
+    heads = "".join(f"{copy:>9}" for copy in COPIES)
+    lines = [
+        "Pictures that are pairwise different, and how many dedup would take for copies of others;",
+        "of some there are genuine copies: the shares in one group with their picture, and those given to another.",
+        "",
+        f"{'':{width}}{'pictures':>8}{'taken':>8}{heads}{'astray':>9}",
+    ]
+    for kind, scores in report.kinds.items():
+        shares = "".join(f"{scores.recall[copy]:9.3f}" for copy in COPIES)
+        lines.append(f"{kind:{width}}{scores.pictures:8}{scores.taken:8}{shares}{scores.copies_taken:9}")
+    return lines
+
+
+def lookalike_rows(report: LookalikeReport) -> Iterator[dict[str, str | float]]:
+    """Rows with the fields LOOKALIKE_FIELDS, one for each kind."""
+    for kind, scores in report.kinds.items():
+        yield {
+            "kind": kind,
+            "pictures": scores.pictures,
+            "taken": scores.taken,
+            "copied": scores.copied,
+            "copies_taken": scores.copies_taken,
+            **{f"recall_{copy}": share for copy, share in scores.recall.items()},
+        }

@@ -28,7 +28,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "text_pages": Kind(paper.text_page),
         "invoices": Kind(paper.invoice),
         "contents_pages": Kind(paper.contents_page),
-        "blank_scans": Kind(paper.blank_scan),
+        "blank_scans": Kind(paper.blank_scan, suffix=".jpg"),
         "sheet_music": Kind(paper.sheet_music),
         "slides": Kind(screens.slide),
         "spreadsheets": Kind(screens.spreadsheet),

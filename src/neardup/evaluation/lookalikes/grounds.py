@@ -58,8 +58,9 @@ def texture(sample: Sample) -> Image.Image:
 
 
 def noise(sample: Sample) -> Image.Image:
-    """400 x 300, every pixel by itself, as a screen without a signal."""
-    return Image.fromarray(sample.own().integers(0, 256, (300, 400, 3), np.uint8))
+    """640 x 480: a screen without a signal, grey grains of 2 px, so that something is left of them at half the size."""
+    grains = sample.own().integers(0, 256, (240, 320), np.uint8)
+    return Image.fromarray(np.kron(grains, np.ones((2, 2), np.uint8))).convert("RGB")
 
 
 def microscopy(sample: Sample) -> Image.Image:

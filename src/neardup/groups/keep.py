@@ -30,7 +30,8 @@ _EFFICIENCY = dict.fromkeys(b"heic heif hif heics heifs avif avifs".split(), 4) 
 class KeepPolicy:
     """Which image of a group is kept.
 
-    order: best        most pixels, those of a flat margin left out; then RAW, then formats that lose nothing, then
+    order: best        what others were made from: the source of a crop, the picture without bars or writing; then most
+                       pixels, those of a flat margin left out; then RAW, then formats that lose nothing, then
                        lossy ones, then GIF; then the least compressed: most bytes, where a byte of HEIC or AVIF counts
                        as two of JPEG and one of WebP as 1.5, so that neither a smaller copy in an efficient format nor
                        a larger one made from it wins by size alone; then the older file, the shorter path, the path
@@ -92,10 +93,14 @@ def keep_order(
     margins: NDArray[np.floating],
     sizes: NDArray[np.int64],
     times: NDArray[np.int64],
+    containers: NDArray[np.bool_] | None = None,
+    derived: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
     """Images by falling worth: (n,) int64 positions; no two are equal, since paths differ.
 
     sizes: bytes; times: nanoseconds since 1970; widths and heights: pixels; margins: shares of the area; (n,) each
+    containers: what others were pasted into, which is never kept for them, whatever the policy
+    derived:    what was made from another: cropped, framed, written over
     """
     n = len(paths)
     by_path = np.empty(n, np.int64)
@@ -105,8 +110,10 @@ def keep_order(
     worth = sizes * np.fromiter((_EFFICIENCY.get(ending, 2) for ending in endings), np.int64, n)
     lengths = np.fromiter(map(len, paths), np.int64, n)
     pixels = _picture_pixels(widths.astype(np.int64) * heights, margins)
-    first: dict[Order, tuple[NDArray[np.int64], ...]] = {
-        "best": (),
+    none = np.zeros(n, bool)
+    is_derived = none if derived is None else derived
+    first: dict[Order, tuple[NDArray[np.generic], ...]] = {
+        "best": (is_derived,),
         "largest": (-sizes,),
         "oldest": (times,),
         "newest": (-times,),
@@ -115,7 +122,17 @@ def keep_order(
     protected = np.zeros(n, bool)
     if policy.under:
         protected = np.fromiter((policy.is_protected(Path(os.fsdecode(path))) for path in paths), bool, n)
-    keys = (~protected, *first[policy.order], -pixels, -ranks, -worth, times, lengths, by_path)
+    keys = (
+        none if containers is None else containers,
+        ~protected,
+        *first[policy.order],
+        -pixels,
+        -ranks,
+        -worth,
+        times,
+        lengths,
+        by_path,
+    )
     return np.lexsort(keys[::-1])
 
 

@@ -6,7 +6,7 @@ find_images ─▶ Path ─ read_file ─▶ bytes ─ decode_image ─▶ Decod
 from neardup.images.budget import ByteBudget
 from neardup.images.decode import DECODER, Decoded, decode_image, load_image
 from neardup.images.files import MAX_FILE_BYTES, find_images, may_be_image, read_file
-from neardup.images.margin import flat_margin
+from neardup.images.margin import flat_margin, margin_mask
 
 __all__ = [
     "DECODER",
@@ -17,6 +17,7 @@ __all__ = [
     "find_images",
     "flat_margin",
     "load_image",
+    "margin_mask",
     "may_be_image",
     "read_file",
 ]

@@ -26,16 +26,22 @@ def flat_margin(pixels: NDArray[np.uint8], width: int, height: int) -> float:
     returns: 0 where there is no such margin or it is under 3 %; at most about 2 % of the area too small, since
              shrinking blurs the rectangle's edges into the margin
     """
+    mask = margin_mask(pixels, width, height)
+    return 0.0 if mask is None else float(mask.mean())
+
+
+def margin_mask(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.bool_] | None:
+    """Where the margin is that `flat_margin` measures: (s, s), or None."""
     flat = _flat_to_the_edge(pixels)
     if not _LEAST <= flat.mean() < 1:
-        return 0.0
+        return None
     # Coarsely, then around the best angle.
     coarse = _closest_rectangle(~flat[2::4, 2::4], width, height, range(0, 90, 3))
     if coarse.outside < _OUTSIDE / 2:
-        return 0.0
+        return None
     near = range(coarse.degrees - 2, coarse.degrees + 3)
     found = _closest_rectangle(~flat[1::2, 1::2], width, height, near)
-    return float(flat.mean()) if found.outside >= _OUTSIDE and found.filled >= _FILLED else 0.0
+    return flat if found.outside >= _OUTSIDE and found.filled >= _FILLED else None
 
 
 def _flat_to_the_edge(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:

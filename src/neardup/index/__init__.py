@@ -18,6 +18,7 @@ from neardup import search
 from neardup.errors import BadInput, DamagedIndex, ModelMismatch
 from neardup.index import catalog, store
 from neardup.index.catalog import Hashing, Model
+from neardup.index.notes import Notes
 from neardup.index.store import CATALOG, REBUILD, Segment, SegmentRecord
 from neardup.index.writer import FileState, IndexWriter, open_writer
 from neardup.lsh import draw_hyperplanes, find_candidates, tune
@@ -80,7 +81,7 @@ class Index:
         with catalog.damage_named(self._path):
             settings = catalog.read_settings(self._connection, self._path)
             self.model: Model | None = settings[0] if settings else None
-            self._hashing: Hashing | None = settings[1] if settings else None
+            self.hashing: Hashing | None = settings[1] if settings else None
             records = catalog.read_segments(self._connection, self._path)
             self._dead = catalog.read_dead(self._connection)
             self.images = int(self._connection.execute("SELECT count(*) FROM images").fetchone()[0])
@@ -91,9 +92,9 @@ class Index:
         )
 
     def _open_segment(self, folder: Path, record: SegmentRecord) -> Segment:
-        if self.model is None or self._hashing is None:
+        if self.model is None or self.hashing is None:
             raise DamagedIndex(f"{self._path}: lists segments but no model; {REBUILD}")
-        return store.open_segment(folder, record, dim=self.model.dim, tables=self._hashing.tables)
+        return store.open_segment(folder, record, dim=self.model.dim, tables=self.hashing.tables)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "Index":
@@ -154,9 +155,9 @@ class Index:
         return [segment.embeddings for segment in self._segments]
 
     @property
-    def contents(self) -> Sequence[NDArray[np.int64]]:
-        """Content ids of the rows, (n,) each."""
-        return [segment.contents for segment in self._segments]
+    def notes(self) -> Notes:
+        """What is known of contents beside their embeddings, in the same snapshot."""
+        return Notes(self._connection, self._lock, self._path)
 
     @cached_property
     def live_rows(self) -> NDArray[np.int64]:
@@ -168,22 +169,22 @@ class Index:
 
     @property
     def tables(self) -> int | None:
-        return self._hashing.tables if self._hashing else None
+        return self.hashing.tables if self.hashing else None
 
     @cached_property
     def bits(self) -> int | None:
         """Bits that make a bucket: they grow with the number of rows."""
-        if self._hashing is None:
+        if self.hashing is None:
             return None
         rows = int(self._offsets[-1]) - len(self._dead)
-        return tune(rows, tables=self._hashing.tables, stored_bits=self._hashing.bits).bits
+        return tune(rows, tables=self.hashing.tables, stored_bits=self.hashing.bits).bits
 
     @property
     def expected_recall(self) -> float | None:
         """The share of images at cosine 0.9 that a query finds, by theory."""
-        if self._hashing is None or self.bits is None:
+        if self.hashing is None or self.bits is None:
             return None
-        return expected_recall(0.9, tables=self._hashing.tables, bits=self.bits, probes=_probes(self.bits))
+        return expected_recall(0.9, tables=self.hashing.tables, bits=self.bits, probes=_probes(self.bits))
 
     def query(
         self, embedding: NDArray[np.floating], k: int = 4, *, min_similarity: float | None = None, exact: bool = False
@@ -257,9 +258,9 @@ class Index:
     @cached_property
     def _hyperplanes(self) -> NDArray[np.float32]:
         assert self.model is not None
-        assert self._hashing is not None
+        assert self.hashing is not None
         return draw_hyperplanes(
-            tables=self._hashing.tables, bits=self._hashing.bits, dim=self.model.dim, seed=self._hashing.seed
+            tables=self.hashing.tables, bits=self.hashing.bits, dim=self.model.dim, seed=self.hashing.seed
         )
 
     def _is_dead(self, contents: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -368,9 +369,9 @@ class Index:
 
     def buckets(self, n: int) -> list[Bucket]:
         """The n smallest buckets of table 0 with two contents or more, the smaller first, then by signature."""
-        if self._hashing is None or self.bits is None or not self._segments:
+        if self.hashing is None or self.bits is None or not self._segments:
             return []
-        unused = np.uint32(self._hashing.bits - self.bits)
+        unused = np.uint32(self.hashing.bits - self.bits)
         signatures = np.concatenate([segment.tables.signatures[0] >> unused for segment in self._segments])
         rows = np.concatenate(
             [

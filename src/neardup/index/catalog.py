@@ -20,7 +20,7 @@ from neardup.errors import BadInput, DamagedIndex
 from neardup.index.store import CATALOG, REBUILD, SEGMENTS, SegmentRecord
 
 APPLICATION_ID = 0x6E647570  # "ndup"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 # Names that come from the file system are BLOBs (os.fsencode), so that those that are not UTF-8 survive.
 # A reader refuses any table, index, trigger or view that is not exactly one of these.
@@ -58,11 +58,19 @@ SCHEMA = {
     ),
     # SHA-256 of the decoded pixels by that of the file, empty where they cannot be compared; filled as it is needed.
     "pixels": "CREATE TABLE pixels (digest BLOB PRIMARY KEY, pixels BLOB NOT NULL) WITHOUT ROWID",
+    # What comparing two contents has found, first < second, as JSON (neardup.matching.Evidence); by which matcher.
+    "links": (
+        "CREATE TABLE links (first BLOB NOT NULL, second BLOB NOT NULL, matcher INTEGER NOT NULL, found TEXT NOT NULL,"
+        " PRIMARY KEY (first, second)) WITHOUT ROWID"
+    ),
+    # Embeddings of parts of a content, where they were asked for: (parts, dim) float16, little-endian.
+    "parts": "CREATE TABLE parts (content INTEGER PRIMARY KEY, embeddings BLOB NOT NULL)",
 }
 # From a format version to the next: statements that leave exactly the next version's SCHEMA. Writers run them on the
 # file, readers on a copy in memory.
 UPGRADES: dict[int, tuple[str, ...]] = {
     1: ("ALTER TABLE contents ADD COLUMN margin REAL NOT NULL DEFAULT 0",),
+    2: (SCHEMA["links"], SCHEMA["parts"]),
 }
 
 # A rollback journal ends in this where it belongs to a transaction over several files, and names one of them.

@@ -1,19 +1,17 @@
-"""What a person said of two images: kept in the index by content, so that it survives moves, renames and rebuilds."""
+"""What is known of contents, by their SHA-256, so that it survives moves, renames and rebuilds: what a person said of
+two of them (verdicts), what comparing them has found (links), and what their pixels are (pixel digests)."""
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Any, Literal, get_args
 
 from neardup.durable import replace_file
 from neardup.errors import BadInput, IndexNotWritten
 from neardup.index import catalog, store
-
-if TYPE_CHECKING:
-    from neardup.groups import DuplicateGroup
 
 # "duplicate": always in one group; "not": never in one group; "later": seen, not decided, changes nothing.
 Verdict = Literal["duplicate", "not", "later"]
@@ -21,8 +19,6 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 # SHA-256 of two files, the smaller first.
 Pair = tuple[bytes, bytes]
 
-# A larger group told "not" would be millions of pairs, and is a reason to raise the threshold instead.
-MAX_APART = 1000
 MAX_FILE_BYTES = 1 << 28
 _FORMAT = "neardup verdicts 1"
 
@@ -36,30 +32,47 @@ def pair_of(first: bytes, second: bytes) -> Pair:
     return (first, second) if first < second else (second, first)
 
 
-def pairs_of_group(group: "DuplicateGroup", verdict: Verdict) -> list[Pair]:
-    """The pairs that carry a verdict on a whole group.
+class Notes:
+    """The notes of an index as they were when it was opened; any thread may ask."""
 
-    "not" takes each member apart from each other; for the others the keeper with every member is enough. Byte copies
-    of each other have no pair. Raises BadInput for "not" on more than MAX_APART contents.
-    """
-    digests = list(dict.fromkeys(member.digest for member in group.members))
-    if verdict != "not":
-        return [pair_of(digests[0], digest) for digest in digests[1:]]
-    if len(digests) > MAX_APART:
-        raise BadInput(
-            f"{len(digests)} images at once are not told apart, {MAX_APART} at most; raise --min-similarity instead"
-        )
-    return [pair_of(first, second) for first, second in combinations(digests, 2)]
+    def __init__(self, connection: sqlite3.Connection, lock: threading.Lock, path: Path) -> None:
+        self._connection, self._lock, self._path = connection, lock, path
+
+    def verdicts(self) -> dict[Pair, Verdict]:
+        """Every verdict."""
+        rows = self._all("SELECT first, second, verdict FROM verdicts", ())
+        return {pair_of(first, second): _checked(verdict, self._path) for first, second, verdict in rows}
+
+    def pixels(self, digest: bytes) -> bytes | None:
+        """The pixel digest of a content, empty where it has none; None where nobody has looked."""
+        found = self._all("SELECT pixels FROM pixels WHERE digest = ?", (digest,))
+        return None if not found else bytes(found[0][0])
+
+    def link(self, pair: Pair, matcher: int) -> str | None:
+        """What this version of the matcher has found of a pair, as JSON that anyone may have written."""
+        select = "SELECT found FROM links WHERE first = ? AND second = ? AND matcher = ?"
+        found = self._all(select, (*pair, matcher))
+        return str(found[0][0]) if found else None
+
+    def _all(self, select: str, values: tuple[object, ...]) -> list[Any]:
+        with self._lock, catalog.damage_named(self._path):
+            return self._connection.execute(select, values).fetchall()
 
 
 def load_verdicts(folder: Path) -> dict[Pair, Verdict]:
     """Every verdict in the index in this folder; raises BadInput, DamagedIndex."""
-    path = folder / store.CATALOG
-    with closing(catalog.open_to_read(folder)) as connection, catalog.damage_named(path):
-        return {
-            pair_of(first, second): _checked(verdict, path)
-            for first, second, verdict in connection.execute("SELECT first, second, verdict FROM verdicts")
-        }
+    with closing(catalog.open_to_read(folder)) as connection:
+        return Notes(connection, threading.Lock(), folder / store.CATALOG).verdicts()
+
+
+def record_found(folder: Path, *, pixels: Mapping[bytes, bytes], links: Mapping[Pair, str], matcher: int) -> None:
+    """Keep what looking at pictures has found; raises IndexLocked, BadInput, DamagedIndex, IndexNotWritten."""
+    with writable_catalog(folder) as connection:
+        connection.executemany("REPLACE INTO pixels VALUES (?, ?)", pixels.items())
+        rows = ((*pair, matcher, found) for pair, found in links.items())
+        connection.executemany("REPLACE INTO links VALUES (?, ?, ?, ?)", rows)
+        # What an earlier matcher found will never be asked for again.
+        connection.execute("DELETE FROM links WHERE matcher < ?", (matcher,))
 
 
 def record_verdicts(folder: Path, verdicts: Mapping[Pair, Verdict | None]) -> None:

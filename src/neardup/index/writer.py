@@ -164,7 +164,7 @@ class IndexWriter:
             # Part of the first commit: until then readers and a crash find the old index. From then on the new one
             # grows by commits like any other, so that an interrupted rebuild is resumed by an ordinary run, and needs
             # no room for two. Waiting for the whole would lose hours of work to protect what can be computed again.
-            for table in ("images", "contents", "dead", "failures", "segments", "meta", "pixels"):
+            for table in ("images", "contents", "dead", "failures", "segments", "meta", "pixels", "parts"):
                 self._connection.execute(f"DELETE FROM {table}")
         settings = catalog.read_settings(self._connection, path)
         is_empty = self._connection.execute("SELECT 1 FROM contents LIMIT 1").fetchone() is None
@@ -383,6 +383,7 @@ class IndexWriter:
             run("DELETE FROM segments WHERE number = ?", (record.number,))
         span = int(segments[0].contents[0]), int(segments[-1].contents[-1])
         run("DELETE FROM contents WHERE id IN (SELECT content FROM dead WHERE content BETWEEN ? AND ?)", span)
+        run("DELETE FROM parts WHERE content IN (SELECT content FROM dead WHERE content BETWEEN ? AND ?)", span)
         run("DELETE FROM dead WHERE content BETWEEN ? AND ?", span)
         if any(keep.any() for _, keep in parts):
             last = run("SELECT seq FROM sqlite_sequence WHERE name = 'segments'").fetchone()

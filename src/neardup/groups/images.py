@@ -1,0 +1,109 @@
+"""The images of an index as arrays."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neardup.index import Index
+
+_BLOCK_VALUES = 1 << 20
+
+
+class Images:
+    """One entry an image; contents are numbered by ascending digest, so that nothing depends on the order of files."""
+
+    def __init__(self, index: Index) -> None:
+        n = index.images
+        self.index = index
+        self.paths: list[bytes] = []
+        self.labels: list[str | None] = []
+        rows, self.sizes, self.times = (np.empty(n, np.int64) for _ in range(3))
+        self.widths, self.heights = (np.empty(n, np.int32) for _ in range(2))
+        self.margins = np.empty(n, np.float32)
+        digests = np.empty((n, 32), np.uint8)
+        for i, image in enumerate(index):
+            self.paths.append(bytes(image.path))
+            self.labels.append(image.label)
+            rows[i], self.sizes[i], self.times[i] = image.row, image.size_bytes, image.mtime_ns
+            self.widths[i], self.heights[i], self.margins[i] = image.width, image.height, image.margin
+            digests[i] = np.frombuffer(image.digest, np.uint8)
+        unique_rows, first = np.unique(rows, return_index=True)
+        words = digests[first].view(">u8")
+        order = np.lexsort(tuple(words[:, i] for i in (3, 2, 1, 0)))
+        self.digests = digests[first][order]  # (contents, 32) uint8
+        number = np.empty(len(order), np.int64)
+        number[order] = np.arange(len(order))
+        self.contents = number[np.searchsorted(unique_rows, rows)]  # (n,) content of each image
+        self.rows = unique_rows[order]  # (contents,) in the index
+        self.embeddings = _gather(index, self.rows)  # (contents, dim) float16
+        self.norms = _norms(self.embeddings)
+        # Images in the order of their contents, by path within one.
+        self._by_content = np.lexsort((np.argsort(np.argsort(np.array(self.paths, object))), self.contents))
+        self._starts = np.searchsorted(self.contents[self._by_content], np.arange(len(self.digests) + 1))
+
+    def __len__(self) -> int:
+        """Contents."""
+        return len(self.digests)
+
+    def digest(self, content: int) -> bytes:
+        return bytes(self.digests[content])
+
+    def of(self, content: int) -> list[int]:
+        """The images of a content, by path."""
+        found: list[int] = self._by_content[self._starts[content] : self._starts[content + 1]].tolist()
+        return found
+
+    def path(self, image: int) -> Path:
+        return Path(os.fsdecode(self.paths[image]))
+
+    def size(self, content: int) -> tuple[int, int]:
+        """Width and height in pixels."""
+        image = int(self._by_content[self._starts[content]])
+        return int(self.widths[image]), int(self.heights[image])
+
+    def content_of(self, digest: bytes) -> int | None:
+        low, high = 0, len(self.digests)
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if self.digests[middle].tobytes() < digest else (low, middle)
+        return low if low < len(self.digests) and self.digests[low].tobytes() == digest else None
+
+    def similarities(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Cosines of contents a and b, (p,) each, the same to 1e-6 wherever the rows lie in memory."""
+        result = np.empty(len(a), np.float64)
+        block = max(1, _BLOCK_VALUES // self.embeddings.shape[1])
+        for start in range(0, len(a), block):
+            i, j = a[start : start + block], b[start : start + block]
+            products = np.einsum(
+                "ij,ij->i", self.embeddings[i].astype(np.float64), self.embeddings[j].astype(np.float64)
+            )
+            result[start : start + block] = products / (self.norms[i] * self.norms[j])
+        return np.clip(np.round(result, 6), -1, 1)
+
+    def similarity(self, a: int, b: int) -> float:
+        return 1.0 if a == b else float(self.similarities(np.array([a]), np.array([b]))[0])
+
+
+def _gather(index: Index, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+    """These rows of the index's embeddings, in this order."""
+    parts = index.embeddings
+    result = np.empty((len(rows), parts[0].shape[1]), np.float16)
+    offset = 0
+    for part in parts:
+        here = np.flatnonzero((rows >= offset) & (rows < offset + len(part)))
+        # In the order of the file, which is read once from front to back.
+        here = here[np.argsort(rows[here])]
+        result[here] = part[rows[here] - offset]
+        offset += len(part)
+    return result
+
+
+def _norms(embeddings: NDArray[np.float16]) -> NDArray[np.float64]:
+    result = np.empty(len(embeddings), np.float64)
+    block = max(1, _BLOCK_VALUES // embeddings.shape[1])
+    for start in range(0, len(embeddings), block):
+        part = embeddings[start : start + block].astype(np.float64)
+        result[start : start + block] = np.sqrt(np.einsum("ij,ij->i", part, part))
+    return result

@@ -1,0 +1,123 @@
+"""Pairs of contents that may be duplicates, by the cosine of their embeddings."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neardup.groups.images import Images
+from neardup.lsh import find_pairs
+
+# Of the pairs exactly at the similarity, the share that the tables find; of closer ones more.
+RECALL = 0.99
+# The embeddings are float16: find_pairs must not lose a pair to their rounding, which the final similarity undoes.
+_ROUNDING = 5e-4
+# Contents up to which comparing all with all is faster than the tables at FLOOR.
+EXACT_CONTENTS = 200_000
+# Candidates are proposed from this cosine on: 97 of 100 edited copies, and less than one stranger a photo. Above
+# EXACT_CONTENTS it is TABLES_FLOOR, since there the pairs of strangers grow with the square of the collection.
+FLOOR, TABLES_FLOOR = 0.40, 0.70
+# Of each content, so many candidates at the most, the closest.
+MOST = 64
+_BLOCK_VALUES = 1 << 24
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """p pairs of contents, a < b, by falling similarity, then a, then b."""
+
+    a: NDArray[np.int64]  # (p,)
+    b: NDArray[np.int64]
+    similarities: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.a)
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Of content c: contents[starts[c] : starts[c + 1]], ascending, and their similarities."""
+
+    starts: NDArray[np.int64]
+    contents: NDArray[np.int32]
+    similarities: NDArray[np.float64]
+
+    def of(self, content: int) -> slice:
+        return slice(int(self.starts[content]), int(self.starts[content + 1]))
+
+
+def propose(images: Images) -> tuple[Pairs, float]:
+    """Candidates for a look at the pictures, and the cosine from which on they were proposed."""
+    if len(images) <= EXACT_CONTENTS:
+        a, b = _exact_pairs(images, FLOOR, MOST)
+        return _ordered(images, a, b), FLOOR
+    pairs = pairs_above(images, TABLES_FLOOR)
+    return pairs, TABLES_FLOOR
+
+
+def pairs_above(images: Images, min_similarity: float) -> Pairs:
+    """Every pair at this cosine or above that the tables find; of a crowd only the pairs with its representative."""
+    parts_a, parts_b = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    least = max(-1.0, min_similarity - _ROUNDING)
+    for a, b, _ in find_pairs(images.embeddings, min_similarity=least, recall=RECALL):
+        near = images.similarities(a, b) >= min_similarity
+        parts_a.append(a[near])
+        parts_b.append(b[near])
+    return _ordered(images, np.concatenate(parts_a), np.concatenate(parts_b))
+
+
+def neighbours_of(pairs: Pairs, contents: int) -> Neighbours:
+    source = np.concatenate([pairs.a, pairs.b])
+    target = np.concatenate([pairs.b, pairs.a]).astype(np.int32)
+    order = np.lexsort((target, source))
+    starts = np.searchsorted(source[order], np.arange(contents + 1))
+    values = np.concatenate([pairs.similarities, pairs.similarities])
+    return Neighbours(starts, target[order], values[order])
+
+
+def _exact_pairs(images: Images, floor: float, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs at the floor or above that are among the `most` closest of either content: a < b, each once.
+
+    Memory: a block of products, 64 MiB.
+    """
+    n = len(images)
+    unit = images.embeddings.astype(np.float32) / images.norms[:, None].astype(np.float32)
+    keys = [np.empty(0, np.int64)]
+    block = max(1, _BLOCK_VALUES // max(n, 1))
+    for start in range(0, n, block):
+        products: NDArray[np.float32] = unit[start : start + block] @ unit.T
+        products[np.arange(len(products)), np.arange(start, start + len(products))] = -2  # itself
+        rows, columns = np.nonzero(products >= floor)
+        counts = np.bincount(rows, minlength=len(products))
+        if counts.max(initial=0) > most:
+            rows, columns = _closest(products, rows, columns, counts, most)
+        rows = rows + start
+        keys.append(np.minimum(rows, columns) * n + np.maximum(rows, columns))
+    unique = np.unique(np.concatenate(keys))
+    return unique // n, unique % n
+
+
+def _closest(
+    products: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    most: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of each row its `most` closest columns; among equals the first ones, so that a crowd shares them."""
+    few = counts[rows] <= most
+    kept_rows, kept_columns = [rows[few]], [columns[few]]
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    for row in np.flatnonzero(counts > most):
+        hits = columns[starts[row] : starts[row + 1]]
+        # To 1e-5, so that equal pictures are equal here, however the product was summed; value and column in one key.
+        keys = np.rint(-1e5 * products[row, hits]).astype(np.int64) * products.shape[1] + hits
+        kept_rows.append(np.full(most, row, np.int64))
+        kept_columns.append(hits[np.argpartition(keys, most)[:most]])
+    return np.concatenate(kept_rows), np.concatenate(kept_columns)
+
+
+def _ordered(images: Images, a: NDArray[np.int64], b: NDArray[np.int64]) -> Pairs:
+    similarities = images.similarities(a, b)
+    order = np.lexsort((b, a, -similarities))
+    return Pairs(a[order], b[order], similarities[order])

@@ -1,0 +1,146 @@
+"""Two ways to be tied to a keeper: by the cosine of the embeddings alone, and by looking at the pictures."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neardup.groups.images import Images
+from neardup.groups.links import Components, Links, is_pasted
+from neardup.groups.looking import Looker
+from neardup.groups.neighbours import Neighbours
+from neardup.lsh.pairs import CROWD
+from neardup.matching.evidence import Evidence, Relation
+from neardup.matching.maps import Matrix
+
+KEEPERS_OF_A_CROWD = 64
+# Keepers of one component that a content is compared with; each is a picture that the others do not show.
+MOST_KEEPERS = 6
+# Contents that are gone through in search of a way along links from one to another.
+_MOST_WAYPOINTS = 500
+_RANKS: dict[Relation, int] = {"exact": 4, "copy": 3, "edited": 2, "similar": 1, "other": 0}
+
+
+class CosineTies:
+    """Every pair at a cosine. Of a crowd, whose pairs are only those with one content, each of the first
+    KEEPERS_OF_A_CROWD keepers is compared with all the others."""
+
+    def __init__(self, images: Images, neighbours: Neighbours, min_similarity: float) -> None:
+        self._images, self._neighbours, self._least = images, neighbours, min_similarity
+        self._sizes = np.diff(neighbours.starts)
+        self._kept: set[int] = set()
+        # For a crowd: keepers near its representative, each with its similarities to all that are.
+        self._around: dict[int, list[tuple[int, NDArray[np.float32]]]] = {}
+
+    def has_any(self) -> NDArray[np.bool_]:
+        tied: NDArray[np.bool_] = self._sizes > 0
+        return tied
+
+    def keepers_for(self, content: int) -> list[tuple[float, int]]:
+        slot = self._neighbours.of(content)
+        near = self._neighbours.contents[slot].tolist()
+        found = {
+            other: similarity
+            for other, similarity in zip(near, self._neighbours.similarities[slot].tolist(), strict=True)
+            if other in self._kept
+        }
+        for crowd in (other for other in near if other in self._around):
+            place = np.searchsorted(self._neighbours.contents[self._neighbours.of(crowd)], content)
+            for keeper, similarities in self._around[crowd]:
+                similarity = round(float(similarities[place]), 6)
+                if similarity >= self._least and keeper != content:
+                    found.setdefault(keeper, similarity)
+        return [(similarity, keeper) for keeper, similarity in found.items()]
+
+    def keep(self, content: int) -> None:
+        self._kept.add(content)
+        near = self._neighbours.contents[self._neighbours.of(content)].astype(np.int64)
+        for crowd in near[self._sizes[near] > CROWD].tolist():
+            around = self._around.setdefault(crowd, [])
+            if len(around) < KEEPERS_OF_A_CROWD:
+                others = self._neighbours.contents[self._neighbours.of(crowd)].astype(np.int64)
+                similarities = self._images.similarities(np.full(len(others), content), others)
+                around.append((content, similarities.astype(np.float32)))
+
+
+class ConfirmedTies:
+    """Pairs that were looked at and confirmed: each content is compared with the keepers of its component, by its own
+    map or by one composed along the links between the two."""
+
+    def __init__(self, images: Images, links: Links, looker: Looker, *, similar: bool) -> None:
+        self._images, self._looker, self._similar = images, looker, similar
+        self._roots: Components = links.roots
+        self._linked: dict[int, dict[int, Evidence]] = {}
+        for (a, b), found in links.evidence.items():
+            self._linked.setdefault(a, {})[b] = found
+            self._linked.setdefault(b, {})[a] = found
+        self._kept: set[int] = set()
+        self._kept_in: dict[int, list[int]] = {}
+
+    def has_any(self) -> NDArray[np.bool_]:
+        tied = np.zeros(len(self._images), bool)
+        for content, linked in self._linked.items():
+            tied[content] = any(found.is_confirmed or self._similar for found in linked.values())
+        return tied
+
+    def keepers_for(self, content: int) -> list[tuple[float, int]]:
+        linked = self._linked.get(content, {})
+        near = [keeper for keeper in linked if keeper in self._kept]
+        near += [k for k in self._kept_in.get(self._roots.find(content), ())[:MOST_KEEPERS] if k not in linked]
+        found = []
+        for keeper in near:
+            evidence = self.evidence(keeper, content)
+            if evidence is None or not self._may_join(evidence):
+                continue
+            tie = 10 * _RANKS[relation_to_keeper(evidence)] + self._images.similarity(keeper, content)
+            found.append((tie, keeper))
+        return found
+
+    def _may_join(self, evidence: Evidence) -> bool:
+        """evidence: of the keeper and what may join it"""
+        if evidence.is_confirmed:
+            # What others are pasted into takes nothing in: its parts have nothing to do with each other.
+            return not (evidence.is_set_into_a and evidence.more_than("a"))
+        return self._similar and evidence.relation == "similar"
+
+    def keep(self, content: int) -> None:
+        self._kept.add(content)
+        self._kept_in.setdefault(self._roots.find(content), []).append(content)
+
+    def evidence(self, keeper: int, content: int) -> Evidence | None:
+        """Of the keeper (a) and the content (b); looks at them where nobody has."""
+        a, b = min(keeper, content), max(keeper, content)
+        found = self._looker.known(a, b) or self._looker.look(a, b, self._composed(a, b))
+        if found is None:
+            return None
+        return found if keeper == a else found.reversed()
+
+    def _composed(self, a: int, b: int) -> Matrix | None:
+        """A map from the whole of A to the whole of B along the fewest links, none where they are not joined."""
+        before: dict[int, int] = {a: a}
+        reached = [a]
+        while reached and b not in before and len(before) < _MOST_WAYPOINTS:
+            following = []
+            for content in reached:
+                for other, found in sorted(self._linked.get(content, {}).items()):
+                    if other not in before and found.matrix is not None and found.is_confirmed and not is_pasted(found):
+                        before[other] = content
+                        following.append(other)
+            reached = following
+        if b not in before:
+            return None
+        matrix = np.eye(3)
+        while b != a:
+            matrix = matrix @ self._matrix(before[b], b)
+            b = before[b]
+        return matrix
+
+    def _matrix(self, source: int, target: int) -> Matrix:
+        found = self._linked[source][target]
+        oriented = found if source < target else found.reversed()
+        return np.array(oriented.matrix, np.float64).reshape(3, 3)
+
+
+def relation_to_keeper(found: Evidence) -> Relation:
+    """Of a member (b) to its keeper (a): a copy shows nothing that the keeper does not show."""
+    if found.relation != "copy" or found.a_shows_all_of_b:
+        return found.relation
+    return "edited"

@@ -1,0 +1,100 @@
+"""Same map, same pixels? The map between two pictures that most of their keypoints and their pixels agree with."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neardup.matching.agreement import Agreement, Laid, agreement, lay
+from neardup.matching.maps import Map, Matrix, find_maps, refine, supporters, whole_maps, whole_views
+from neardup.matching.picture import Glance, Picture
+
+# Keypoints that agree with some map by accident: at most 4 between strangers, 5 in one pair of a hundred.
+FEWEST_INLIERS = 6
+# From here on no other way to lay the two is tried.
+_SURE_INLIERS, _SURE_WELL = 12, 0.7
+# Correlation from afar of one picture laid over the other whole that is worth a second look.
+_WORTH = 0.75
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """matrix: (3, 3), from A's working pixels to B's"""
+
+    matrix: Matrix
+    inliers: int  # keypoints that agree with it; 0: found by laying one picture over the other whole
+    matches: int
+    agreement: Agreement
+
+
+def align(a: Picture, b: Picture, known: Matrix | None = None) -> Aligned | None:
+    """The best map from A to B; None where there is none worth a name.
+
+    known: a map to start from, as composed from those of other pairs, in working pixels
+    """
+    size_a, size_b = _size(a), _size(b)
+    maps = [Map(known, 0, 0)] if known is not None else find_maps(a.features, b.features, size_a, size_b)
+    found = [_measured(a, b, each) for each in maps if known is not None or each.inliers >= FEWEST_INLIERS]
+    best = max(found, key=_worth, default=None)
+    if known is None and (best is None or best.inliers < _SURE_INLIERS or best.agreement.well < _SURE_WELL):
+        found += [_measured(a, b, each) for each in _whole_ways(a, b)]
+        best = max(found, key=_worth, default=None)
+    if best is None:
+        return None
+    finer = refine(a.grey, b.grey, best.matrix)
+    again = _measured(a, b, Map(finer, best.inliers, best.matches))
+    best = again if _worth(again) > _worth(best) else best
+    if best.inliers:
+        return best
+    inliers, matches = supporters(a.features, b.features, best.matrix, size_a)
+    return replace(best, inliers=inliers, matches=matches)
+
+
+def lay_working(a: Picture, b: Picture, matrix: Matrix) -> Laid:
+    """Both in grey, without the margins of either."""
+    laid = lay(a.grey, b.grey, matrix)
+    return Laid(laid.a, laid.b, laid.inside & shown(a, b, matrix), laid.in_b)
+
+
+def shown(a: Picture, b: Picture, matrix: Matrix) -> NDArray[np.bool_]:
+    """In the frame of `lay`: where neither is a flat margin."""
+    masks = lay(_mask(a), _mask(b), matrix)
+    return np.asarray((masks.a > 127) & (masks.b > 127))
+
+
+def _mask(picture: Picture) -> NDArray[np.uint8]:
+    return picture.shows.astype(np.uint8) * 255
+
+
+def _measured(a: Picture, b: Picture, guess: Map) -> Aligned:
+    return Aligned(guess.matrix, guess.inliers, guess.matches, agreement(lay_working(a, b, guess.matrix)))
+
+
+def _worth(each: Aligned) -> tuple[float, float]:
+    return each.agreement.well + each.agreement.agreeing, each.agreement.median
+
+
+def may_match(a: Glance, b: Glance) -> bool:
+    """Whether any map between the two is worth a look at their pixels."""
+    if not a.has_details or not b.has_details:
+        return a.has_details == b.has_details
+    if any(correlation >= _WORTH for correlation in _from_afar(a.afar, b.afar)):
+        return True
+    return any(each.inliers >= FEWEST_INLIERS for each in find_maps(a.features, b.features, a.size, b.size))
+
+
+def _whole_ways(a: Picture, b: Picture) -> list[Map]:
+    """The two ways to lay the whole of A over the whole of B that look best from afar."""
+    ways = list(whole_maps(_size(a), _size(b)))
+    correlations = _from_afar(a.afar, b.afar)
+    best = sorted(range(len(ways)), key=lambda way: -correlations[way])[:2]
+    return [ways[way] for way in best if correlations[way] >= _WORTH]
+
+
+def _from_afar(a: NDArray[np.float32], b: NDArray[np.float32]) -> list[float]:
+    """Correlation of B with A in each of the ways of `whole_maps`."""
+    return [float((view * b).mean()) for view in whole_views(a)]
+
+
+def _size(picture: Picture) -> tuple[int, int]:
+    return picture.grey.shape[1], picture.grey.shape[0]

@@ -1,0 +1,180 @@
+"""What comparing two pictures has found: measured once, kept with an index, told in words from either side."""
+
+import math
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from neardup.matching.colours import Colours
+from neardup.matching.coverage import SEAM
+from neardup.matching.geometry import Alignment, Size, describe
+from neardup.matching.lazy import lazy
+from neardup.matching.maps import inverse
+
+Relation = Literal["exact", "copy", "edited", "similar", "other"]
+RELATIONS: tuple[Relation, ...] = get_args(Relation)
+Side = Literal["a", "b"]
+_OTHER: dict[Side | None, Side | None] = {"a": "b", "b": "a", None: None}
+
+# Share of a picture with something to see that the other does not reach, from which on it shows more.
+MORE = 0.02
+# Share of the details both should show that differ, from which on each shows something that the other lacks.
+DIFFERS = 0.005
+# Share of the overlap in other colours.
+RECOLOURED = 0.06
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """relation: of the two, whichever is looked at first; a copy shows nothing that the other does not show."""
+
+    relation: Relation
+    confidence: float  # that they are one picture, 0 to 1
+    matrix: tuple[float, ...] | None = None  # 9 numbers by rows, from pixels of the whole A to those of the whole B
+    inliers: int = 0  # keypoints that agree with the map
+    matches: int = 0  # of so many that have a counterpart; 0: found by comparing the pixels
+    agreeing: float = 0.0  # share of blocks of the overlap that agree, and that agree well
+    well: float = 0.0
+    median: float = 0.0  # correlation in the median block
+    differing: float = 0.0  # share of the details both should show in which they do not show the same
+    more_a: float = 0.0  # share of A with something to see that B does not reach
+    more_b: float = 0.0
+    seam_a: float = 0.0  # B is set into A, from SEAM on
+    seam_b: float = 0.0
+    clean: Side | None = None  # which of the two was not written over
+    sharper: Side | None = None  # which of the two has more real detail
+    colours: Colours | None = None
+    frames_a: int = 1
+    frames_b: int = 1
+    frames_differ: bool = False  # those after the first
+
+    @property
+    def is_confirmed(self) -> bool:
+        """The two are one picture."""
+        return self.relation in ("exact", "copy", "edited")
+
+    @lazy
+    def b_shows_all_of_a(self) -> bool:
+        """Whether B shows everything that A shows, but for losses of compression and size."""
+        if self.relation == "exact":
+            return True
+        return self.is_confirmed and not self._differs and self.more_a < MORE
+
+    @lazy
+    def a_shows_all_of_b(self) -> bool:
+        return self.reversed().b_shows_all_of_a
+
+    @property
+    def _differs(self) -> bool:
+        return (
+            self.frames_differ
+            or self.differing >= DIFFERS
+            or (self.colours is not None and self.colours.other >= RECOLOURED)
+        )
+
+    @property
+    def is_set_into_a(self) -> bool:
+        """Whether B lies within A as something pasted there: a frame, a screen, a collage."""
+        return self.seam_a >= SEAM
+
+    @property
+    def is_set_into_b(self) -> bool:
+        return self.seam_b >= SEAM
+
+    def more_than(self, side: Side) -> bool:
+        """Whether there is something to see in one side beyond the other's edges."""
+        return (self.more_a if side == "a" else self.more_b) >= MORE
+
+    @lazy
+    def original(self) -> Side | None:
+        """Which of the two was there first, as far as the pictures tell: what shows more, and is neither framed nor
+        written over. None where nothing speaks for either."""
+        if not self.is_confirmed or self.relation == "exact":
+            return None
+        if self.frames_a != self.frames_b:
+            return "a" if self.frames_a > self.frames_b else "b"
+        votes = 0
+        for more, seam, sign in ((self.more_a, self.seam_a, 1), (self.more_b, self.seam_b, -1)):
+            if seam >= SEAM:
+                votes -= sign  # the other is set into it
+            elif more >= MORE:
+                votes += sign  # the other is cut out of it
+        if not votes and self._differs and self.clean:
+            votes = 1 if self.clean == "a" else -1
+        return None if not votes else "a" if votes > 0 else "b"
+
+    def reversed(self) -> "Evidence":
+        """Of B and A."""
+        back = None
+        if self.matrix is not None:
+            inverted = inverse(np.array(self.matrix).reshape(3, 3))
+            back = tuple((inverted / inverted[2, 2]).ravel().tolist())
+        return replace(
+            self,
+            matrix=back,
+            more_a=self.more_b,
+            more_b=self.more_a,
+            seam_a=self.seam_b,
+            seam_b=self.seam_a,
+            clean=_OTHER[self.clean],
+            sharper=_OTHER[self.sharper],
+            colours=self.colours and self.colours.reversed(),
+            frames_a=self.frames_b,
+            frames_b=self.frames_a,
+        )
+
+    def alignment(self, size_a: Size, size_b: Size) -> Alignment | None:
+        """The map in a person's terms; sizes: width and height of the whole pictures."""
+        return None if self.matrix is None else describe(np.array(self.matrix).reshape(3, 3), size_a, size_b)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Any) -> "Evidence":
+        """What `to_json` made; raises ValueError for anything else, since an index may come from anywhere."""
+        if not isinstance(value, dict) or value.keys() != {field.name for field in fields(cls)}:
+            raise ValueError("fields")
+        given = dict(value)
+        if given["relation"] not in RELATIONS or any(given[k] not in ("a", "b", None) for k in ("clean", "sharper")):
+            raise ValueError("relation")
+        if given["matrix"] is not None:
+            given["matrix"] = _numbers(given["matrix"], 9)
+            if abs(np.linalg.det(np.array(given["matrix"]).reshape(3, 3))) < 1e-12:
+                raise ValueError("matrix")
+        if not isinstance(given["frames_differ"], bool):
+            raise ValueError("frames_differ")
+        for name in _COUNTS:
+            if not isinstance(given[name], int) or not 0 <= given[name] < 1 << 31:
+                raise ValueError(name)
+        [*shares] = _numbers([given[name] for name in _SHARES], len(_SHARES))
+        given |= dict(zip(_SHARES, shares, strict=True))
+        colours = given["colours"]
+        if colours is not None:
+            given["colours"] = _colours(colours)
+        return cls(**given)
+
+
+_COUNTS = ("inliers", "matches", "frames_a", "frames_b")
+_SHARES = (
+    "confidence", "agreeing", "well", "median", "differing", "more_a", "more_b", "seam_a", "seam_b",
+)  # fmt: skip
+
+
+def _numbers(values: Any, count: int) -> tuple[float, ...]:
+    if not isinstance(values, list | tuple) or len(values) != count:
+        raise ValueError("numbers")
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values):
+        raise ValueError("numbers")
+    return tuple(map(float, values))
+
+
+def _colours(value: Any) -> Colours:
+    if not isinstance(value, dict) or value.keys() != {field.name for field in fields(Colours)}:
+        raise ValueError("colours")
+    if value["grey"] not in ("a", "b", None):
+        raise ValueError("grey")
+    brightness, contrast, other = _numbers([value[name] for name in ("brightness", "contrast", "other")], 3)
+    saturation = None if value["saturation"] is None else _numbers([value["saturation"]], 1)[0]
+    return Colours(brightness, contrast, saturation, value["grey"], other)

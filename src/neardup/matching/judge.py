@@ -1,0 +1,212 @@
+"""Two pictures to what they are to each other: three questions, each asked where the one before it was answered.
+
+1. Same map? Keypoints, else the eight ways to lay one over the other whole (`align`).
+2. Same pixels? Blocks under the map, blur made alike (`agreement`), and colours that tone explains (`colours`).
+3. What does each show that the other lacks? Compact differences at a size where writing can be read (`differences`),
+   and what lies beyond the other's edges (`coverage`).
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neardup.matching.agreement import Laid, lay
+from neardup.matching.agreement import agreement as agree
+from neardup.matching.align import Aligned, align, lay_working, shown
+from neardup.matching.colours import compare_colours
+from neardup.matching.coverage import beyond
+from neardup.matching.differences import Differences, differences
+from neardup.matching.evidence import Evidence, Side
+from neardup.matching.maps import Matrix, inverse, whole_maps, whole_views
+from neardup.matching.picture import Picture, to_grey
+
+# Changes whenever the same two pictures may be judged otherwise: what an index keeps of earlier ones is passed over.
+MATCHER = 1
+
+# Logistic regression of "one picture" on the measures of a pair: scripts/calibrate_matching.py.
+_CONSTANT, _KEYPOINTS, _WELL, _MEDIAN, _WELL_APART, _DIFFERING = -15.1, 1.01, 7.12, 2.48, 4.25, -2.04
+# What it is worth that nothing differs at all, beyond the noise of bad compression: levels of 255.
+_NOTHING_DIFFERS, _NOTHING, _NOISE = 2.5, 0.002, 15.0
+# Keypoints that count in it: more than these prove no more.
+_MOST_KEYPOINTS = 250
+# Confidence from which on two are one picture, and from which on they show one scene.
+CONFIRMED, ONE_SCENE = 0.5, 0.02
+# Without keypoints that agree, a symbol lies well on every other of its kind: then nearly nothing may differ.
+_FEW_KEYPOINTS, _DIFFERS_AT_MOST, _WELL_AT_LEAST = 6, 0.012, 0.85
+# How much stronger the steps along the outline of a difference are in the picture that was written over.
+_WRITTEN_OVER = 1.25
+# Blur, in pixels of the coarser picture, that makes the other one the sharper.
+_BLURRED = 1.0
+# Correlation of two frames that show the same.
+_FRAMES_ALIKE = 0.9
+# Pictures with nothing to see: levels of 255 within which two plain colours are one, and the edge they are compared at.
+_SAME_COLOUR, _PLAIN_EDGE = 8.0, 16
+
+
+def judge(a: Picture, b: Picture, *, known: Matrix | None = None) -> Evidence:
+    """What the two are to each other; never `exact`, which is for files to say.
+
+    known: a map from the whole of A to the whole of B that is likely, as composed from those of other pairs
+    """
+    if known is not None:
+        known = to_working(b) @ known @ inverse(to_working(a))
+    found = align(a, b, known)
+    evidence = _judge_first_frames(a, b, found)
+    if a.frames.count == b.frames.count == 1 or evidence.matrix is None:
+        return evidence
+    with_frames = replace(evidence, frames_a=a.frames.count, frames_b=b.frames.count)
+    if not evidence.is_confirmed or _show_same_frames(a, b, evidence):
+        return with_frames
+    return replace(with_frames, relation="edited", frames_differ=True)
+
+
+def _judge_first_frames(a: Picture, b: Picture, found: Aligned | None) -> Evidence:
+    if found is None or not found.agreement.blocks:
+        return _judge_plain(a, b)
+    different = find_differences(a, b, found)
+    confidence = _confidence(a, b, found, different)
+    if confidence < ONE_SCENE:
+        return Evidence("other", confidence)
+    evidence = _measure(a, b, found, different, confidence)
+    if confidence < CONFIRMED:
+        return evidence
+    confirmed = replace(evidence, relation="copy")
+    is_copy = confirmed.b_shows_all_of_a or confirmed.a_shows_all_of_b
+    is_set_into = (confirmed.is_set_into_a and confirmed.more_than("a")) or (
+        confirmed.is_set_into_b and confirmed.more_than("b")
+    )
+    return confirmed if is_copy and not is_set_into else replace(evidence, relation="edited")
+
+
+def _measure(a: Picture, b: Picture, found: Aligned, different: Differences, confidence: float) -> Evidence:
+    beyond_a, beyond_b = beyond(a, b, inverse(found.matrix)), beyond(b, a, found.matrix)
+    laid = lay(a.working, b.working, found.matrix)
+    inside = laid.inside & shown(a, b, found.matrix)
+    agreement = found.agreement
+    whole = inverse(to_working(b)) @ found.matrix @ to_working(a)
+    return Evidence(
+        "similar",
+        confidence,
+        matrix=tuple((whole / whole[2, 2]).ravel().tolist()),
+        inliers=found.inliers,
+        matches=found.matches,
+        agreeing=agreement.agreeing,
+        well=agreement.well,
+        median=agreement.median,
+        differing=different.of_detail,
+        more_a=beyond_a.more,
+        more_b=beyond_b.more,
+        seam_a=beyond_a.seam,
+        seam_b=beyond_b.seam,
+        clean=_clean(different),
+        sharper="a" if agreement.blur_a >= _BLURRED else "b" if agreement.blur_b >= _BLURRED else None,
+        colours=compare_colours(Laid(laid.a, laid.b, inside, laid.in_b)) if inside.any() else None,
+    )
+
+
+def _show_same_frames(a: Picture, b: Picture, found: Evidence) -> bool:
+    """Whether as many frames follow the first, and those that are looked at agree as it does."""
+    if a.frames.count != b.frames.count or len(a.frames.later) != len(b.frames.later):
+        return False
+    matrix = np.array(found.matrix).reshape(3, 3)
+    for first, second in zip(a.frames.later, b.frames.later, strict=True):
+        to_a = np.diag([first.shape[1] / a.width, first.shape[0] / a.height, 1.0])
+        to_b = np.diag([second.shape[1] / b.width, second.shape[0] / b.height, 1.0])
+        laid = lay(to_grey(first), to_grey(second), to_b @ matrix @ inverse(to_a))
+        if not laid.inside.any():
+            continue
+        levels = [side[laid.inside].astype(np.float32) for side in (laid.a, laid.b)]
+        first_centred, second_centred = (side - side.mean() for side in levels)
+        spread = float(np.sqrt((first_centred**2).mean() * (second_centred**2).mean()))
+        alike = float((first_centred * second_centred).mean()) / spread if spread > 1 else 1.0
+        if alike < _FRAMES_ALIKE:
+            return False
+    return True
+
+
+def find_differences(a: Picture, b: Picture, found: Aligned) -> Differences:
+    """Where, in the frame of the one with fewer pixels, each shows what the other lacks."""
+    import cv2
+
+    detail = to_detail(b) @ found.matrix @ inverse(to_detail(a))
+    laid = lay(a.detail_grey, b.detail_grey, detail)
+    height, width = laid.inside.shape
+    visible = shown(a, b, found.matrix).astype(np.uint8)
+    inside = laid.inside & np.equal(cv2.resize(visible, (width, height), interpolation=cv2.INTER_NEAREST), 1)
+    larger = width / (b if laid.in_b else a).grey.shape[1]
+    blur_a, blur_b = found.agreement.blur_a * larger, found.agreement.blur_b * larger
+    return differences(Laid(laid.a, laid.b, inside, laid.in_b), blur_a=blur_a, blur_b=blur_b)
+
+
+def _confidence(a: Picture, b: Picture, found: Aligned, different: Differences) -> float:
+    """That the two are one picture, 0 to 1.
+
+    Writing over a copy disagrees where the writing is, and nowhere else; two pictures of one scene disagree a little
+    everywhere. So the agreement counts as it is, and apart from the compact differences.
+    """
+    agreement = found.agreement
+    if found.inliers < _FEW_KEYPOINTS and (different.of_detail > _DIFFERS_AT_MOST or agreement.well < _WELL_AT_LEAST):
+        return 0.0 if agreement.well < 0.5 else ONE_SCENE
+    logit = (
+        _CONSTANT
+        + _KEYPOINTS * math.log1p(min(found.inliers, _MOST_KEYPOINTS))
+        + _WELL * agreement.well
+        + _MEDIAN * max(agreement.median, 0.0)
+        + _WELL_APART * _well_apart(a, b, found, different)
+        + _DIFFERING * different.of_detail
+        + (_NOTHING_DIFFERS if different.of_detail <= _NOTHING and different.usual <= _NOISE else 0.0)
+    )
+    if found.inliers < _FEW_KEYPOINTS:
+        logit = max(logit, 1.0)  # whole over whole, and nothing differs
+    return 1 / (1 + math.exp(-logit))
+
+
+def _well_apart(a: Picture, b: Picture, found: Aligned, different: Differences) -> float:
+    """The share of blocks that agree well, pixels with compact differences left out."""
+    import cv2
+
+    if not different.share:
+        return found.agreement.well
+    laid = lay_working(a, b, found.matrix)
+    height, width = laid.inside.shape
+    mask = np.asarray(cv2.resize(different.mask.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_AREA))
+    around = cv2.dilate((mask > 60).astype(np.uint8), np.ones((3, 3), np.uint8))
+    return agree(laid, np.asarray(around > 0)).well
+
+
+def _clean(different: Differences) -> Side | None:
+    if not different.share or 1 / _WRITTEN_OVER < different.clean < _WRITTEN_OVER:
+        return None
+    return "a" if different.clean < 1 else "b"
+
+
+def _judge_plain(a: Picture, b: Picture) -> Evidence:
+    """Pictures with too little to see for blocks: one where every place of both has the same colour."""
+    if a.has_details or b.has_details:
+        return Evidence("other", 0.0)
+    first, second = (_afar(side) for side in (a, b))
+    for view, way in zip(whole_views(first), whole_maps((a.width, a.height), (b.width, b.height)), strict=True):
+        if np.abs(view - second).max() <= _SAME_COLOUR:
+            return Evidence("copy", 1.0, matrix=tuple((way.matrix / way.matrix[2, 2]).ravel().tolist()))
+    return Evidence("other", 0.0)
+
+
+def _afar(picture: Picture) -> NDArray[np.float32]:
+    import cv2
+
+    size = (_PLAIN_EDGE, _PLAIN_EDGE)
+    return np.asarray(cv2.resize(picture.working, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def to_working(picture: Picture) -> Matrix:
+    """From positions in the whole picture to those in the working one."""
+    height, width = picture.grey.shape
+    return np.diag([width / picture.width, height / picture.height, 1.0])
+
+
+def to_detail(picture: Picture) -> Matrix:
+    """From positions in the working picture to those in the detailed one."""
+    height, width = picture.grey.shape
+    return np.diag([picture.pixels.shape[1] / width, picture.pixels.shape[0] / height, 1.0])

@@ -1,6 +1,5 @@
 """`neardup index`."""
 
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -10,10 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from neardup.cli import options
-from neardup.errors import BadInput
 
 if TYPE_CHECKING:
-    from neardup.pipeline import ImageFile
+    from neardup.sources import StoredSource
 
 
 @click.command()
@@ -42,20 +40,24 @@ def index(
     PATH is a folder, an image file, '-' (a list of paths on stdin) or tfds:NAME[:SPLIT]. Run again, it embeds new and
     changed files only; files that vanished below the PATHs leave the index. An interrupted run goes on where it was.
     """
-    from neardup.datasets import is_dataset, open_dataset
     from neardup.embedding import load_embedder
     from neardup.images import DECODER
     from neardup.index import Index, Model
     from neardup.output import note
     from neardup.output.index import Progress, write_report
-    from neardup.pipeline import Indexer, Source, distinct_roots, find_sources
+    from neardup.prepare import Indexer, distinct_roots, find_sources
+    from neardup.sources.datasets import is_dataset, open_dataset
+    from neardup.sources.stdin import read_paths
 
     cores = threads or options.cores()
     datasets = [open_dataset(path) for path in paths if is_dataset(path)]
     roots = distinct_roots(Path(path) for path in paths if path != "-" and not is_dataset(path))
+    listed = (
+        read_paths(sys.stdin.buffer if sys.stdin else None, end=b"\0" if null else b"\n") if "-" in paths else iter(())
+    )
     unreadable: list[tuple[Path, OSError]] = []
 
-    def files(on_error: Callable[[Path, OSError], None]) -> Iterator[Source]:
+    def files(on_error: Callable[[Path, OSError], None]) -> Iterator["StoredSource"]:
         return find_sources(roots, leave_out=index, label_from_folder=label_from_folder, on_error=on_error)
 
     def count() -> int | None:
@@ -63,10 +65,9 @@ def index(
             return None
         return sum(1 for _ in files(lambda path, error: None)) + sum(map(len, datasets))
 
-    def sources() -> Iterator[Source]:
+    def sources() -> Iterator["StoredSource"]:
         yield from files(lambda path, error: unreadable.append((path, error)))
-        if "-" in paths:
-            yield from _listed(_stdin_paths(b"\0" if null else b"\n"), roots, label_from_folder)
+        yield from _listed(listed, roots, label_from_folder)
         for dataset in datasets:
             yield from dataset
 
@@ -103,27 +104,10 @@ def _whole(roots: Iterable[Path], unreadable: list[tuple[Path, OSError]]) -> lis
     return [root for root in roots if not any(path.is_relative_to(root) for path, _ in unreadable)]
 
 
-def _stdin_paths(end: bytes) -> Iterator[Path]:
-    """Paths on stdin, as bytes: names need not be valid Unicode."""
-    if sys.stdin is None:
-        raise BadInput("standard input is closed; give the list of paths there, or leave '-' out")
-    rest = b""
-    while block := sys.stdin.buffer.read(1 << 16):
-        *paths, rest = (rest + block).split(end)
-        yield from (_absolute(path, end) for path in paths if path)
-    if rest:
-        yield _absolute(rest, end)
-
-
-def _absolute(path: bytes, end: bytes) -> Path:
-    """Lines may end in CR LF; a name that ends in CR takes --null."""
-    return Path(os.path.abspath(os.fsdecode(path.removesuffix(b"\r") if end == b"\n" else path)))
-
-
-def _listed(paths: Iterable[Path], roots: list[Path], label_from_folder: bool) -> Iterator["ImageFile"]:
+def _listed(paths: Iterable[Path], roots: list[Path], label_from_folder: bool) -> Iterator["StoredSource"]:
     """Images of a list, each once, without those that a root has offered; what is there and no image is passed over."""
     from neardup.images import may_be_image
-    from neardup.pipeline import ImageFile
+    from neardup.sources import ImageFile
 
     offered: set[Path] = set()
     for path in paths:

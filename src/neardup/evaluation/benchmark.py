@@ -29,7 +29,8 @@ from neardup.errors import BadInput, NeardupError
 from neardup.evaluation.keras_tables import DictTables
 from neardup.images import find_images
 from neardup.lsh import LSH
-from neardup.pipeline import ImageFile, Preparer, Source, prepare_in_order
+from neardup.prepare import Preparer, prepare_in_order
+from neardup.sources import ImageFile, Source
 
 EXAMPLE = "keras-example"
 WARM_UP_CALLS = 3

@@ -5,7 +5,7 @@ find_images ─▶ Path ─ read_file ─▶ bytes ─ decode_image ─▶ Decod
 
 from neardup.images.budget import ByteBudget
 from neardup.images.decode import DECODER, Decoded, decode_image, load_image
-from neardup.images.files import MAX_FILE_BYTES, find_images, may_be_image, read_file
+from neardup.images.files import MAX_FILE_BYTES, OnError, find_images, may_be_image, read_file
 from neardup.images.margin import flat_margin
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "MAX_FILE_BYTES",
     "ByteBudget",
     "Decoded",
+    "OnError",
     "decode_image",
     "find_images",
     "flat_margin",

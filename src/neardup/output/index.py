@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from neardup.output import note, write_csv, write_json, write_line
-from neardup.pipeline import IndexReport
+from neardup.prepare import IndexReport
 from neardup.text import show_count, show_path
 
 FAILURES_SHOWN = 20

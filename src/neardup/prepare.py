@@ -6,7 +6,6 @@ go of the interpreter while they work, so that no other processes are needed, an
 
 import hashlib
 import os
-import stat
 import tempfile
 import time
 from collections import deque
@@ -16,60 +15,21 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neardup.embedding import BATCH, Embedder, preprocess
 from neardup.errors import IndexNotWritten, UnreadableImage
-from neardup.images import ByteBudget, decode_image, find_images, flat_margin, read_file
+from neardup.images import ByteBudget, decode_image, find_images, flat_margin
 from neardup.index import IndexWriter
+from neardup.sources import ImageFile, Source, StoredSource
 
 # Prepared images that wait for a slow one before them, or for the model: at 176 px, 12 MB.
 AHEAD = 4 * BATCH
 
-
-class Source(Protocol):
-    """An image that can be read: a file, or a record of a data set."""
-
-    @property
-    def path(self) -> Path: ...
-
-    @property
-    def name(self) -> str:
-        """What a person calls it: a path, a URL."""
-        ...
-
-    @property
-    def label(self) -> str | None: ...
-
-    def stat(self) -> tuple[int, int]:
-        """Size in bytes, and modification time in nanoseconds; raises OSError."""
-        ...
-
-    def read(self) -> bytes:
-        """Raises UnreadableImage, in one line without the path."""
-        ...
-
-
-@dataclass(frozen=True)
-class ImageFile:
-    path: Path
-    label: str | None = None
-
-    @property
-    def name(self) -> str:
-        return str(self.path)
-
-    def stat(self) -> tuple[int, int]:
-        found = self.path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError("not a regular file")
-        return found.st_size, found.st_mtime_ns
-
-    def read(self) -> bytes:
-        return read_file(self.path)
+S = TypeVar("S", bound=Source)
 
 
 @dataclass(frozen=True)
@@ -129,7 +89,7 @@ class Embedded:
 def embed_images(sources: Iterable[Source], embedder: Embedder, threads: int) -> Iterator[Embedded]:
     """Embed images, in order; those that cannot be read come with their error."""
     preparer = Preparer(embedder.model.input_size)
-    prepared = prepare_in_order(sources, lambda source: preparer.prepare(source, _size_of(source)), threads)
+    prepared = prepare_in_order(sources, lambda source: preparer.prepare(source, source.most_bytes), threads)
     while batch := list(islice(prepared, BATCH)):
         readable = [p.pixels for _, p in batch if p.pixels is not None]
         rows = iter(embedder.embed_prepared(np.stack(readable)) if readable else ())
@@ -137,19 +97,11 @@ def embed_images(sources: Iterable[Source], embedder: Embedder, threads: int) ->
             yield Embedded(source, None if p.pixels is None else next(rows), p.error)
 
 
-def _size_of(source: Source) -> int:
-    """0 where it is not known, or cannot be: reading will tell."""
-    try:
-        return source.stat()[0]
-    except (OSError, ValueError):
-        return 0
-
-
 def prepare_in_order(
-    sources: Iterable[Source], prepare: Callable[[Source], Prepared], threads: int
-) -> Iterator[tuple[Source, Prepared]]:
+    sources: Iterable[S], prepare: Callable[[S], Prepared], threads: int
+) -> Iterator[tuple[S, Prepared]]:
     """Apply `prepare` on threads, a bounded number ahead; results in the order of the sources."""
-    pending: deque[tuple[Source, Future[Prepared]]] = deque()
+    pending: deque[tuple[S, Future[Prepared]]] = deque()
     with ThreadPoolExecutor(threads, "prepare") as pool:
         try:
             for source in sources:
@@ -223,10 +175,10 @@ class Indexer:
         self._preparer = Preparer(embedder.model.input_size, lambda digest: writer.content(digest) is not None)
         self._seen = Seen()
         self._stats: dict[Path, tuple[int, int]] = {}  # of the images under way
-        self._batch: list[tuple[Source, Prepared]] = []
+        self._batch: list[tuple[StoredSource, Prepared]] = []
         self.report = IndexReport()
 
-    def run(self, sources: Iterable[Source], roots: Callable[[], Iterable[Path]]) -> IndexReport:
+    def run(self, sources: Iterable[StoredSource], roots: Callable[[], Iterable[Path]]) -> IndexReport:
         """Bring the index up to date with the sources.
 
         roots: called after the last source; recorded files below these that were no source have vanished
@@ -250,7 +202,7 @@ class Indexer:
         self.report.images = self._writer.images
         return self.report
 
-    def _is_changed(self, source: Source) -> bool:
+    def _is_changed(self, source: StoredSource) -> bool:
         """Whether a source is new or changed; counts it where it is not."""
         self._seen.add(source.path)
         try:
@@ -271,14 +223,14 @@ class Indexer:
             self._on_progress(self.report)
         return False
 
-    def _prepare(self, source: Source) -> Prepared:
+    def _prepare(self, source: StoredSource) -> Prepared:
         return self._preparer.prepare(source, self._stats[source.path][0])
 
-    def _fail(self, source: Source, error: str) -> None:
+    def _fail(self, source: StoredSource, error: str) -> None:
         self.report.failed.append(Failure(source.path, error))
         self._on_progress(self.report)
 
-    def _take(self, source: Source, prepared: Prepared) -> None:
+    def _take(self, source: StoredSource, prepared: Prepared) -> None:
         if prepared.error is not None:
             size_bytes, mtime_ns = self._stats.pop(source.path)
             if prepared.lasting:

@@ -11,7 +11,8 @@ from neardup.embedding import Embedder
 from neardup.errors import BadInput, UnreadableImage
 from neardup.images import DECODER
 from neardup.index import Index, Model
-from neardup.pipeline import AHEAD, ImageFile, Indexer, Preparer, Seen, distinct_roots, embed_images, find_sources
+from neardup.prepare import AHEAD, Indexer, Preparer, Seen, distinct_roots, embed_images, find_sources
+from neardup.sources import ImageFile
 from tests.conftest import draw_photo
 
 

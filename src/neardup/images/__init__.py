@@ -5,7 +5,8 @@ find_images ─▶ Path ─ read_file ─▶ bytes ─ decode_image ─▶ Decod
 
 from neardup.images.budget import ByteBudget
 from neardup.images.decode import DECODER, Decoded, decode_image, load_image
-from neardup.images.files import MAX_FILE_BYTES, OnError, find_images, may_be_image, read_file
+from neardup.images.files import MAX_FILE_BYTES, read_file
+from neardup.images.find import OnError, find_images
 from neardup.images.margin import flat_margin
 
 __all__ = [
@@ -18,6 +19,5 @@ __all__ = [
     "find_images",
     "flat_margin",
     "load_image",
-    "may_be_image",
     "read_file",
 ]

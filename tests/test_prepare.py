@@ -1,8 +1,10 @@
 """Images through an executor: in order, a bounded number at once, and nothing left behind."""
 
+import gc
 import io
 import threading
 import time
+import weakref
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -144,6 +146,21 @@ def test_large_files_are_under_way_as_memory_allows(size_bytes, most):
             assert image.error == "not an image of a known format"
             taken += 1
     assert (taken, highest) == (40, most)
+
+
+def test_nothing_is_kept_of_what_was_handed_on(photos):
+    """Without the collector of circles, which may come late: pixels are large."""
+    sources = [ImageFile(path) for path in photos(6)]
+    handed_on = []
+    gc.disable()
+    try:
+        with Threads(2) as executor:
+            for _, image in prepare_in_order(sources, executor, 16):
+                handed_on.append(weakref.ref(image))
+            del image
+        assert [kept() for kept in handed_on] == [None] * 6
+    finally:
+        gc.enable()
 
 
 def test_what_must_not_be_read_twice_is_kept():

@@ -142,7 +142,7 @@ class _Image(Generic[S]):
 
     source: S
     size_bytes: int
-    step: "Future[Content] | Future[Prepared]"
+    step: "Future[Content] | Future[Prepared] | None" = None  # what it waits for
     result: Prepared | None = None
 
 
@@ -163,10 +163,10 @@ class _Window(Generic[S]):
         return not self or (len(self) < AHEAD and self._held_bytes + size_bytes <= limit)
 
     def put(self, source: S, size_bytes: int) -> None:
-        image = _Image(source, size_bytes, self._executor.submit(read, source))
+        image = _Image(source, size_bytes)
         self._images.append(image)
         self._held_bytes += size_bytes
-        self._watch(image)
+        self._begin(image, self._executor.submit(read, source))
         while not self._done.empty():
             self._go_on(self._done.get())
 
@@ -181,20 +181,23 @@ class _Window(Generic[S]):
 
     def cancel(self) -> None:
         for image in self._images:
-            image.step.cancel()
+            if image.step is not None:
+                image.step.cancel()
 
-    def _watch(self, image: _Image[S]) -> None:
-        image.step.add_done_callback(lambda step: self._done.put(image))
+    def _begin(self, image: _Image[S], step: "Future[Content] | Future[Prepared]") -> None:
+        image.step = step
+        step.add_done_callback(lambda step: self._done.put(image))
 
     def _go_on(self, image: _Image[S]) -> None:
+        assert image.step is not None
         done = image.step.result()
+        image.step = None  # it knows the image by its callback: a circle, which would keep both in memory
         if isinstance(done, Prepared):
             image.result = done
         elif done.error is not None or self._is_known(done.digest):
             image.result = Prepared(done.digest, error=done.error)
         else:
-            image.step = self._executor.submit(self._decode, done)
-            self._watch(image)
+            self._begin(image, self._executor.submit(self._decode, done))
 
 
 @dataclass(frozen=True)

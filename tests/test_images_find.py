@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from neardup.errors import BadInput, UnreadableImage
-from neardup.images import files, find_images, read_file
+from neardup.images import files, find, find_images, read_file
 from neardup.images.formats import HEAD_BYTES, format_of
 
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55")
@@ -124,7 +124,7 @@ def test_a_folder_that_fails_while_it_is_listed_is_reported(tmp_path, monkeypatc
             raise OSError(5, "Input/output error")
         return real(path)
 
-    monkeypatch.setattr(files.os, "scandir", scandir)
+    monkeypatch.setattr(find.os, "scandir", scandir)
     reported = []
     assert found(tmp_path, on_error=lambda path, error: reported.append(path)) == ["a.jpg", "c.jpg"]
     assert reported == [tmp_path / "bad"]

@@ -55,11 +55,25 @@ def test_index_prints_its_fields(neardup, photos, tiny_model):
     paths[0].write_bytes(b"no image")
     [report] = as_json(neardup("index", "photos", "--model", tiny_model.folder, "--format", "json"))
     assert report.keys() == {
-        "indexed", "unchanged", "removed", "failed", "images", "seconds", "images_per_second",
+        "indexed", "unchanged", "removed", "failed", "passed_over", "images", "seconds", "images_per_second",
     }  # fmt: skip
     assert (report["indexed"], report["images"]) == (2, 2)
     assert [failure["path"] for failure in report["failed"]] == [str(paths[0])]
     assert Path(".neardup").is_dir()
+
+
+def test_index_says_what_it_passed_over(neardup, photos, tiny_model):
+    photos(2)
+    for name in ("1.cr2", "2.CR2", "1.dng", "2.dng", "a.jxl", "b.jxl", "logo.svg", "words.txt"):
+        Path("photos", name).touch()
+    options = ("--model", tiny_model.folder, "--exclude", "000*", "--exclude", "words")
+    shown = neardup("index", "photos", *options)
+    assert shown.stdout.splitlines()[1:] == [
+        ".neardup holds 1 image.",
+        "7 files passed over: 2 .cr2, 2 .dng, 2 .jxl, 1 .svg",
+    ]
+    [report] = as_json(neardup("index", "photos", *options, "--include", "*.svg", "--format", "json"))
+    assert (report["passed_over"], report["removed"], report["images"]) == ({".svg": 1}, 1, 0)
 
 
 def test_query_finds_the_photo_first(neardup, indexed):
@@ -262,7 +276,7 @@ def test_nothing_could_be_read(neardup, photos, tiny_model):
     assert len(as_json(neardup("index", "broken", *options, code=1))[0]["failed"]) == 1
     photos(1, "broken", first=7)
     shown = neardup("index", "broken", "--model", tiny_model.folder, "--format", "csv")
-    assert shown.stdout.splitlines()[1].startswith("1,0,0,1,1,")
+    assert shown.stdout.splitlines()[1].startswith("1,0,0,1,0,1,")
     assert "a.jpg" in shown.stderr
     assert as_json(neardup("index", "broken", *options))[0]["unchanged"] == 1
 

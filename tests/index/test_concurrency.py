@@ -28,7 +28,7 @@ def test_a_reader_keeps_its_snapshot_while_segments_are_merged_away(filled):
     before = index.query(embedding_of(3), k=40, exact=True)
     listed = list(index)
     with Index.write(filled, MODEL) as writer:
-        writer.remove_vanished([Path("/photos/3.jpg")], [])
+        writer.remove_vanished([Path("/photos/3.jpg")])
         for content in range(100, 200):
             put(writer, f"/more/{content}.jpg", content)
         writer.commit()
@@ -177,7 +177,7 @@ def test_readers_and_writers_get_on_without_wal(filled, monkeypatch):
         put(writer, "/new.jpg", "new")
     index = Index.open(filled)
     with Index.write(filled, MODEL) as writer:
-        writer.remove_vanished([Path("/")], [])
+        writer.remove_vanished([Path("/")])
         writer.commit()
         assert index.query(embedding_of("new"), k=1)[0].path == Path("/new.jpg")
         assert len(list(index)) == 41

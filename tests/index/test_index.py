@@ -200,7 +200,7 @@ def test_deleted_images_never_appear_and_never_crowd_out_others(folder):
         for number in range(30):
             add(writer, f"/kept/{number}.jpg", unit(1, 0.1 + number))
         writer.commit()
-        assert writer.remove_vanished([Path("/gone")], []) == 20
+        assert writer.remove_vanished([Path("/gone")]) == 20
     index = Index.open(folder)
     assert [len(rows) for rows in index.embeddings] == [50], "no compaction yet: the dead rows are still there"
     for exact in (False, True):
@@ -216,13 +216,15 @@ def test_deleted_images_never_appear_and_never_crowd_out_others(folder):
 
 def test_rows_of_deleted_images_leave_when_they_are_the_most(filled):
     with Index.write(filled, MODEL) as writer:
-        assert writer.remove_vanished([Path("/photos")], [Path(f"/photos/{n}.jpg") for n in range(25, 40)]) == 25
+        assert all(writer.saw(Path(f"/photos/{n}.jpg")) for n in range(25, 40))
+        assert not writer.saw(Path("/photos/30.jpg"))  # again
+        assert writer.remove_vanished([Path("/photos")]) == 25
     index = Index.open(filled)
     assert [len(rows) for rows in index.embeddings] == [5, 10]
     assert {image.path.stem for image in index} == {str(n) for n in range(25, 40)}
     assert index.query(embedding_of(26), k=1)[0].path == Path("/photos/26.jpg")
     with Index.write(filled, MODEL) as writer:
-        writer.remove_vanished([Path("/")], [])
+        writer.remove_vanished([Path("/")])
         assert writer.content(digest_of(26)) is not None  # until the commit
     index = Index.open(filled)
     assert (index.images, segments_of(filled), index.query(embedding_of(26))) == (0, [], [])
@@ -235,11 +237,12 @@ def test_only_what_lies_below_the_roots_vanishes(folder):
             put(writer, file, file)
         writer.fail(Path("/a/b/broken.jpg"), size_bytes=1, mtime_ns=1, error="truncated")
         writer.fail(Path("/a/broken.jpg"), size_bytes=1, mtime_ns=1, error="truncated")
-        assert writer.remove_vanished([Path("/a/b")], [Path("/a/b/c/2.jpg")]) == 2
+        writer.saw(Path("/a/b/c/2.jpg"))
+        assert writer.remove_vanished([Path("/a/b")]) == 2
         assert writer.state(Path("/a/b/broken.jpg")) is None
         assert writer.state(Path("/a/broken.jpg")) is not None
-        assert writer.remove_vanished([Path("/x.jpg")], []) == 1
-        assert writer.remove_vanished([Path("/nowhere")], []) == 0
+        assert writer.remove_vanished([Path("/x.jpg")]) == 1
+        assert writer.remove_vanished([Path("/nowhere")]) == 0
     assert paths_of(folder) == set(files) - {"/a/b", "/a/b/1.jpg", "/x.jpg"}
 
 
@@ -253,7 +256,8 @@ def test_any_file_name_survives(folder, name):
         put(writer, path, "one", label=label)
     with Index.write(folder, MODEL) as writer:
         assert writer.state(path).label == label
-        assert writer.remove_vanished([Path("/photos")], [path]) == 0
+        writer.saw(path)
+        assert writer.remove_vanished([Path("/photos")]) == 0
     [match] = Index.open(folder).query(embedding_of("one"))
     assert (os.fsencode(match.path), match.label) == (b"/photos/" + name, label)
 

@@ -52,9 +52,9 @@ class IndexAgreesWithADictionary(RuleBasedStateMachine):
             below = any(path == root or path.startswith(root.rstrip(b"/") + b"/") for root in roots)
             return below and path not in seen
 
-        removed = self.writer.remove_vanished(
-            [Path(os.fsdecode(root)) for root in roots], (Path(os.fsdecode(path)) for path in seen)
-        )
+        for path in seen:
+            self.writer.saw(Path(os.fsdecode(path)))
+        removed = self.writer.remove_vanished([Path(os.fsdecode(root)) for root in roots])
         assert removed == sum(vanished(path) for path in self.images)
         self.images = {path: content for path, content in self.images.items() if not vanished(path)}
         self.broken = {path: error for path, error in self.broken.items() if not vanished(path)}

@@ -9,7 +9,7 @@ import click
 from neardup.cli import options
 
 if TYPE_CHECKING:
-    from neardup.pipeline import Source
+    from neardup.sources import Source
 
 DEFAULT_SOURCE = "tfds:tf_flowers"
 
@@ -39,13 +39,13 @@ def bench(
 
     SOURCE is a folder of images or tfds:NAME[:SPLIT]; without one, tf_flowers from TensorFlow Datasets.
     """
-    from neardup.datasets import is_dataset, open_dataset
     from neardup.embedding import find_model
     from neardup.embedding.engines import ENGINES
     from neardup.errors import BadInput
     from neardup.evaluation.benchmark import draw_sources, run_benchmark
     from neardup.output import note
     from neardup.output.benchmark import plot_benchmark, write_benchmark
+    from neardup.sources.datasets import is_dataset, open_dataset
 
     if synthetic and source:
         raise click.UsageError("--synthetic measures on noise: leave SOURCE out")

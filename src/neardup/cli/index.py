@@ -1,24 +1,21 @@
 """`neardup index`."""
 
-import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from neardup.cli import options
-from neardup.errors import BadInput
-
-if TYPE_CHECKING:
-    from neardup.pipeline import ImageFile
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @options.new_index_folder
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out what GLOB matches; may be repeated.")
+@click.option("--include", multiple=True, metavar="GLOB", help="Take only what GLOB matches; may be repeated.")
 @click.option("--label-from-folder", is_flag=True, help="Keep the name of each image's folder as its label.")
 @click.option("--rebuild", is_flag=True, help="Start over, with another model for instance.")
 @click.option("--null", "-0", is_flag=True, help="With '-': paths on stdin end with NUL, as find -print0 writes them.")
@@ -29,6 +26,8 @@ if TYPE_CHECKING:
 def index(
     paths: tuple[str, ...],
     index: Path,
+    exclude: tuple[str, ...],
+    include: tuple[str, ...],
     label_from_folder: bool,
     rebuild: bool,
     null: bool,
@@ -41,94 +40,45 @@ def index(
 
     PATH is a folder, an image file, '-' (a list of paths on stdin) or tfds:NAME[:SPLIT]. Run again, it embeds new and
     changed files only; files that vanished below the PATHs leave the index. An interrupted run goes on where it was.
+
+    GLOB matches a file by its name, by its path below PATH, or by a folder in between: '*.png', 'cache', '2019/*/raw'
+    ('*' also stands for slashes, and case counts). What is left out leaves the index as well. A PATH that is a file, or
+    comes on stdin, is matched by its name.
     """
-    from neardup.datasets import is_dataset, open_dataset
-    from neardup.embedding import load_embedder
-    from neardup.images import DECODER
-    from neardup.index import Index, Model
+    from neardup.images.globs import Globs
+    from neardup.jobs.index import index_images
     from neardup.output import note
     from neardup.output.index import Progress, write_report
-    from neardup.pipeline import Indexer, Source, distinct_roots, find_sources
+    from neardup.sources.stdin import STDIN, read_paths
 
-    cores = threads or options.cores()
-    datasets = [open_dataset(path) for path in paths if is_dataset(path)]
-    roots = distinct_roots(Path(path) for path in paths if path != "-" and not is_dataset(path))
-    unreadable: list[tuple[Path, OSError]] = []
-
-    def files(on_error: Callable[[Path, OSError], None]) -> Iterator[Source]:
-        return find_sources(roots, leave_out=index, label_from_folder=label_from_folder, on_error=on_error)
-
-    def count() -> int | None:
-        if "-" in paths:
-            return None
-        return sum(1 for _ in files(lambda path, error: None)) + sum(map(len, datasets))
-
-    def sources() -> Iterator[Source]:
-        yield from files(lambda path, error: unreadable.append((path, error)))
-        if "-" in paths:
-            yield from _listed(_stdin_paths(b"\0" if null else b"\n"), roots, label_from_folder)
-        for dataset in datasets:
-            yield from dataset
-
-    embedder = load_embedder(model, engine, threads=cores)
-    recorded = Model(
-        name=embedder.model.reference,
-        digest=embedder.model.digest,
-        engine=embedder.engine.name,
-        precision=embedder.engine.precision,
-        decoder=DECODER,
-        dim=embedder.dim,
-    )
-    with Index.write(index, recorded, rebuild=rebuild, wait=note) as writer:
-        if writer.warning:
-            note(f"Warning: {writer.warning}")
-        # A shutdown is an interrupt like Ctrl-C: what is done is committed.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with Progress(count) as progress:
-            indexer = Indexer(writer, embedder, threads=cores, on_progress=progress.update)
-            try:
-                report = indexer.run(sources(), lambda: _whole(roots, unreadable))
-            except KeyboardInterrupt:
-                note(f"Interrupted: {writer.images} images are in the index; run the same command to go on.")
-                raise
-    for path, error in unreadable:
-        note(f"Warning: {path}: {error.strerror}; what is below stays in the index as it was")
+    listed = None
+    if STDIN in paths:
+        listed = read_paths(sys.stdin.buffer if sys.stdin else None, end=b"\0" if null else b"\n")
+    with _shutdown_interrupts(), Progress() as progress:
+        report = index_images(
+            [path for path in paths if path != STDIN],
+            index,
+            listed=listed,
+            globs=Globs(include, exclude) if include or exclude else None,
+            label_from_folder=label_from_folder,
+            rebuild=rebuild,
+            model=model,
+            engine=engine,
+            threads=threads or options.cores(),
+            say=note,
+            on_progress=progress.update,
+            on_total=progress.set_total if progress.is_shown else None,
+        )
     write_report(report, format, index)
     if report.failed and not (report.indexed or report.unchanged or report.removed):
         click.get_current_context().exit(1)
 
 
-def _whole(roots: Iterable[Path], unreadable: list[tuple[Path, OSError]]) -> list[Path]:
-    """The roots that were looked at wholly: below the others, what was not seen need not be gone."""
-    return [root for root in roots if not any(path.is_relative_to(root) for path, _ in unreadable)]
-
-
-def _stdin_paths(end: bytes) -> Iterator[Path]:
-    """Paths on stdin, as bytes: names need not be valid Unicode."""
-    if sys.stdin is None:
-        raise BadInput("standard input is closed; give the list of paths there, or leave '-' out")
-    rest = b""
-    while block := sys.stdin.buffer.read(1 << 16):
-        *paths, rest = (rest + block).split(end)
-        yield from (_absolute(path, end) for path in paths if path)
-    if rest:
-        yield _absolute(rest, end)
-
-
-def _absolute(path: bytes, end: bytes) -> Path:
-    """Lines may end in CR LF; a name that ends in CR takes --null."""
-    return Path(os.path.abspath(os.fsdecode(path.removesuffix(b"\r") if end == b"\n" else path)))
-
-
-def _listed(paths: Iterable[Path], roots: list[Path], label_from_folder: bool) -> Iterator["ImageFile"]:
-    """Images of a list, each once, without those that a root has offered; what is there and no image is passed over."""
-    from neardup.images import may_be_image
-    from neardup.pipeline import ImageFile
-
-    offered: set[Path] = set()
-    for path in paths:
-        if path not in offered and not any(path.is_relative_to(root) for root in roots):
-            offered.add(path)
-            if not may_be_image(path):
-                continue
-            yield ImageFile(path, path.parent.name if label_from_folder else None)
+@contextmanager
+def _shutdown_interrupts() -> Iterator[None]:
+    """SIGTERM is an interrupt like Ctrl-C: what is done is committed."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)

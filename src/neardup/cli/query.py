@@ -48,8 +48,8 @@ def query(
     from neardup.output import note
     from neardup.output.figures.matches import check_plot, plot_answers, preview
     from neardup.output.matches import MOST_ROWS, Answer, write_answers
-    from neardup.pipeline import embed_images
-    from neardup.queries import open_queries
+    from neardup.prepare import embed_images
+    from neardup.sources.queries import open_queries
 
     if plot is not None:
         check_plot(plot)

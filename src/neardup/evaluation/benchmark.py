@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -29,7 +30,8 @@ from neardup.errors import BadInput, NeardupError
 from neardup.evaluation.keras_tables import DictTables
 from neardup.images import find_images
 from neardup.lsh import LSH
-from neardup.pipeline import ImageFile, Preparer, Source, prepare_in_order
+from neardup.prepare import Threads, prepare_in_order
+from neardup.sources import ImageFile, Source
 
 EXAMPLE = "keras-example"
 WARM_UP_CALLS = 3
@@ -128,14 +130,14 @@ def _decode(
     scratch: Path, sources: Iterable[Source], size: int, images: int, queries: int, threads: int, name: str
 ) -> Pixels:
     """Read, decode and shrink as `index` does; unreadable images are passed over."""
-    preparer = Preparer(size)
-    readable = (p.pixels for _, p in prepare_in_order(sources, preparer.prepare, threads) if p.pixels is not None)
-    started = time.perf_counter()
-    built = _write(scratch / "images.npy", size, islice(readable, images), images)
-    seconds = time.perf_counter() - started
-    if not built:
-        raise BadInput(f"{name}: no readable images; give a folder that has some")
-    asked = _write(scratch / "queries.npy", size, islice(readable, queries), queries)
+    with Threads(threads) as executor, closing(prepare_in_order(sources, executor, size)) as prepared:
+        readable = (image.pixels for _, image in prepared if image.pixels is not None)
+        started = time.perf_counter()
+        built = _write(scratch / "images.npy", size, islice(readable, images), images)
+        seconds = time.perf_counter() - started
+        if not built:
+            raise BadInput(f"{name}: no readable images; give a folder that has some")
+        asked = _write(scratch / "queries.npy", size, islice(readable, queries), queries)
     return Pixels(built, queries, asked, seconds)
 
 

@@ -5,7 +5,8 @@ find_images ─▶ Path ─ read_file ─▶ bytes ─ decode_image ─▶ Decod
 
 from neardup.images.budget import ByteBudget
 from neardup.images.decode import DECODER, Decoded, decode_image, load_image
-from neardup.images.files import MAX_FILE_BYTES, find_images, may_be_image, read_file
+from neardup.images.files import MAX_FILE_BYTES, read_file
+from neardup.images.find import OnError, find_images
 from neardup.images.margin import flat_margin, margin_mask
 
 __all__ = [
@@ -13,11 +14,11 @@ __all__ = [
     "MAX_FILE_BYTES",
     "ByteBudget",
     "Decoded",
+    "OnError",
     "decode_image",
     "find_images",
     "flat_margin",
     "load_image",
     "margin_mask",
-    "may_be_image",
     "read_file",
 ]

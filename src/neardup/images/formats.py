@@ -16,6 +16,17 @@ IMAGE_EXTENSIONS = frozenset(
 # Also the ending of other files (activity tracks, installer patches, video textures): the first bytes decide.
 SHARED_EXTENSIONS = frozenset(b"bw fit im1 msp ras rgb rgba".split())
 
+# What cameras write beside JPEG.
+RAW_EXTENSIONS = frozenset(
+    b"3fr ari arw bay cr2 cr3 crw dcr dng erf fff gpr iiq k25 kdc mdc mef mos mrw nef nrw orf pef ptx raf raw rw2 rwl"
+    b" sr2 srf srw x3f".split()
+)
+
+# What looks like a picture to a person, and is not read: also drawings, JPEG XL, and films.
+UNREAD_EXTENSIONS = RAW_EXTENSIONS | frozenset(
+    b"svg svgz jxl mov mp4 m4v avi mkv webm mts m2ts mpg mpeg 3gp 3g2 wmv flv vob insv".split()
+)
+
 # Pillow's module for each format.
 PLUGINS = {
     "AVIF": "AvifImagePlugin",

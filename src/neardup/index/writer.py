@@ -158,6 +158,8 @@ class IndexWriter:
     @_whole
     def _start(self, rebuild: bool) -> None:
         path = self._folder / CATALOG
+        # The paths of a run, half a million perhaps: SQLite keeps them in a file of its own where they become many.
+        self._connection.execute("CREATE TEMP TABLE seen (path BLOB PRIMARY KEY) WITHOUT ROWID")
         # Always in a transaction: outside one, every `state` would take and release SQLite's own locks.
         self._connection.execute("BEGIN IMMEDIATE")
         if rebuild:
@@ -297,14 +299,15 @@ class IndexWriter:
         )
 
     @_whole
-    def remove_vanished(self, roots: Iterable[Path], seen: Iterable[Path]) -> int:
+    def saw(self, path: Path) -> bool:
+        """Note that a file is there: the next `remove_vanished` spares it. False where that is known already."""
+        key = os.fsencode(path)
+        return self._connection.execute("INSERT OR IGNORE INTO temp.seen VALUES (?)", (key,)).rowcount > 0
+
+    @_whole
+    def remove_vanished(self, roots: Iterable[Path]) -> int:
         """Forget files recorded at or below the roots that were not seen; returns how many of them were images."""
         run = self._connection.execute
-        run("CREATE TEMP TABLE IF NOT EXISTS seen (path BLOB PRIMARY KEY) WITHOUT ROWID")
-        run("DELETE FROM temp.seen")
-        self._connection.executemany(
-            "INSERT OR IGNORE INTO temp.seen VALUES (?)", ((os.fsencode(path),) for path in seen)
-        )
         removed = 0
         for root in roots:
             key = os.fsencode(root)

@@ -1,15 +1,13 @@
 """What a run of `index` did, and its progress."""
 
 import sys
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from neardup.jobs.index import IndexReport
 from neardup.output import note, write_csv, write_json, write_line
-from neardup.pipeline import IndexReport
 from neardup.text import show_count, show_path
 
 FAILURES_SHOWN = 20
@@ -17,16 +15,16 @@ SECONDS_BETWEEN_UPDATES = 0.1
 
 
 class Progress:
-    """A progress bar on stderr, on a terminal only; the total is counted meanwhile."""
+    """A progress bar on stderr, on a terminal only."""
 
-    def __init__(self, count: Callable[[], int | None]) -> None:
-        self._count = count
+    def __init__(self) -> None:
+        self.is_shown = sys.stderr.isatty()
         self._bar: Any = None
         self._task: Any = None
         self._drawn = 0.0
 
     def __enter__(self) -> "Progress":
-        if sys.stderr.isatty():
+        if self.is_shown:
             from rich.console import Console
             from rich.progress import (
                 BarColumn,
@@ -49,14 +47,11 @@ class Progress:
             )
             self._task = self._bar.add_task("Indexing", total=None, rate="")
             self._bar.start()
-            threading.Thread(target=self._find_total, daemon=True).start()
         return self
 
-    def _find_total(self) -> None:
-        try:
-            self._bar.update(self._task, total=self._count())
-        except Exception:  # the run itself meets the same trouble, and reports it
-            return
+    def set_total(self, images: int) -> None:
+        """From any thread."""
+        self._bar.update(self._task, total=images)
 
     def update(self, report: IndexReport) -> None:
         now = time.monotonic()
@@ -79,6 +74,7 @@ def write_report(report: IndexReport, format: str, index: Path) -> None:
         "unchanged": report.unchanged,
         "removed": report.removed,
         "failed": [{"path": str(failure.path), "error": failure.error} for failure in report.failed],
+        "passed_over": report.passed_over,
         "images": report.images,
         "seconds": round(report.seconds, 3),
         "images_per_second": round(report.images_per_second, 1),
@@ -90,8 +86,9 @@ def write_report(report: IndexReport, format: str, index: Path) -> None:
         note(f"  {show_path(failure.path)}: {failure.error}")
     if len(report.failed) > FAILURES_SHOWN:
         note(f"  ... and {len(report.failed) - FAILURES_SHOWN} more; --format json lists them all")
+    passed_over = sum(report.passed_over.values())
     if format == "csv":
-        write_csv(list(fields), [fields | {"failed": len(report.failed)}])
+        write_csv(list(fields), [fields | {"failed": len(report.failed), "passed_over": passed_over}])
         return
     failed = f", {len(report.failed):,} could not be read" if report.failed else ""
     removed = f", {report.removed:,} removed" if report.removed else ""
@@ -102,3 +99,6 @@ def write_report(report: IndexReport, format: str, index: Path) -> None:
         f" in {report.seconds:.1f} s ({report.images_per_second:.0f} images/s)."
     )
     write_line(f"{show_path(index)} holds {show_count(report.images, 'image')}.")
+    if passed_over:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in report.passed_over.items())
+        write_line(f"{show_count(passed_over, 'file')} passed over: {kinds}")

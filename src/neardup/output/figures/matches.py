@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from neardup.errors import BadInput, UnreadableImage
 from neardup.output.matches import Answer
-from neardup.pipeline import ImageFile, Source
+from neardup.sources import ImageFile, Source
 from neardup.text import printable
 
 CELL_INCHES = 2.3

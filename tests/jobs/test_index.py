@@ -1,52 +1,30 @@
-import os
-import threading
-import time
-from pathlib import Path
+"""One run of `index` after another: what is embedded, what is counted, what is forgotten."""
 
-import numpy as np
+import os
+from queue import Queue
+
 import pytest
 from PIL import ImageOps
 
-from neardup.embedding import Embedder
-from neardup.errors import BadInput, UnreadableImage
-from neardup.images import DECODER
-from neardup.index import Index, Model
-from neardup.pipeline import AHEAD, ImageFile, Indexer, Preparer, Seen, distinct_roots, embed_images, find_sources
+from neardup.errors import BadInput
+from neardup.images.globs import Globs
+from neardup.index import Index
+from neardup.jobs.index import Indexer, index_images
+from neardup.prepare import Threads
+from neardup.sources.walk import Walk
 from tests.conftest import draw_photo
-
-
-class MeanColour:
-    """An engine that can be worked out by hand: the mean colour, as a direction."""
-
-    name, precision = "mean-colour", "f32"
-
-    def __init__(self):
-        self.embedded = 0
-
-    def run(self, pixels):
-        self.embedded += len(pixels)
-        rows = pixels.reshape(len(pixels), -1, 3).mean(axis=1).astype(np.float32) + 1
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-class SmallModel:
-    name, digest, input_size, dim = "mean-colour", "0" * 64, 16, 3
+from tests.mean_colour import RECORD, SmallModel, mean_colour
 
 
 @pytest.fixture
 def embedder():
-    return Embedder(SmallModel(), MeanColour())
+    return mean_colour()
 
 
-RECORD = Model("mean-colour", "0" * 64, "mean-colour", "f32", DECODER, 3)
-
-
-def run_index(index, embedder, *roots, label=False, interval=10.0, on_progress=lambda report: None):
-    roots = distinct_roots(roots)
-    with Index.write(index, RECORD, commit_interval_s=interval) as writer:
-        indexer = Indexer(writer, embedder, threads=2, on_progress=on_progress)
-        sources = find_sources(roots, leave_out=index, label_from_folder=label, on_error=lambda path, error: None)
-        return indexer.run(sources, lambda: roots)
+def run_index(index, embedder, *roots, label=False, on_progress=lambda report: None):
+    walk = Walk(roots, leave_out=index, label_from_folder=label)
+    with Index.write(index, RECORD) as writer, Threads(2) as executor:
+        return Indexer(writer, embedder, executor, on_progress).run(walk, walk.whole_roots)
 
 
 def counts(report):
@@ -170,62 +148,6 @@ def test_a_flat_margin_is_recorded(tmp_path, embedder, monkeypatch):
     assert true - 0.04 < margins["bordered"][0] <= true
 
 
-def test_roots_below_each_other_count_once(tmp_path, photos, embedder):
-    paths = photos(3, "a/b")
-    assert distinct_roots([tmp_path / "a", tmp_path / "a" / "b", paths[0], tmp_path / "a" / ".." / "a"]) == [
-        tmp_path / "a"
-    ]
-    with pytest.raises(BadInput, match="nowhere"):
-        distinct_roots([tmp_path / "a", tmp_path / "nowhere"])
-
-
-def test_no_more_than_a_bounded_number_of_images_is_under_way(photos, embedder):
-    [path] = photos(1)
-    started = 0
-
-    class Counting(ImageFile):
-        def read(self):
-            nonlocal started
-            started += 1
-            return super().read()
-
-    stream = embed_images((Counting(path) for _ in range(10 * AHEAD)), embedder, threads=2)
-    next(stream)
-    time.sleep(0.05)
-    assert started <= 2 * AHEAD
-    stream.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("prepare")]
-
-
-def test_embeddings_come_in_order_with_errors_between(photos, embedder, tmp_path):
-    paths = photos(5)
-    paths[2].write_bytes(b"broken")
-    found = list(embed_images(map(ImageFile, paths), embedder, threads=2))
-    assert [image.source.path for image in found] == paths
-    assert [image.error is None for image in found] == [True, True, False, True, True]
-    one = next(embed_images([ImageFile(paths[4])], embedder, threads=1))
-    assert one.embedding == pytest.approx(found[4].embedding, abs=1e-6)
-
-
-def test_an_error_that_may_pass_is_not_remembered(tmp_path, photos, embedder):
-    class Flaky(ImageFile):
-        def read(self):
-            raise UnreadableImage("cannot be read: Input/output error")
-
-    prepared = Preparer(16).prepare(Flaky(Path("x.jpg")))
-    assert (prepared.error, prepared.lasting) == ("cannot be read: Input/output error", False)
-    assert Preparer(16).decode(b"nonsense").lasting
-
-
-def test_paths_seen_are_kept_in_order_and_whole():
-    seen = Seen()
-    paths = [Path(f"/photos/{number}/" + "x\n" * 50) for number in range(20_000)]
-    for path in paths:
-        seen.add(path)
-    assert list(seen) == paths
-    seen.close()
-
-
 def test_a_changed_file_keeps_the_label_that_an_earlier_run_gave_it(tmp_path, photos, embedder):
     paths = photos(2, "photos/roses")
     index = tmp_path / "index"
@@ -233,3 +155,71 @@ def test_a_changed_file_keeps_the_label_that_an_earlier_run_gave_it(tmp_path, ph
     draw_photo(9).save(paths[0])
     assert run_index(index, embedder, tmp_path / "photos").indexed == 1
     assert [image.label for image in Index.open(index)] == ["roses", "roses"]
+
+
+@pytest.fixture
+def job(tmp_path, tiny_model, capfd):
+    """Runs the job; returns its report and what it had to say. It prints nothing."""
+
+    def run(*paths, **options):
+        said = []
+        report = index_images(
+            paths, tmp_path / "index", model=str(tiny_model.folder), threads=2, say=said.append, **options
+        )
+        assert capfd.readouterr() == ("", "")
+        return report, said
+
+    return run
+
+
+def recorded(tmp_path):
+    with Index.open(tmp_path / "index") as index:
+        return sorted(image.path.name for image in index)
+
+
+def test_the_job_says_what_was_passed_over(job, photos, tmp_path):
+    photos(2)
+    for name in ("1.cr2", "2.CR2", "3.svg", "notes.txt"):
+        (tmp_path / "photos" / name).touch()
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "000.jpg").symlink_to(tmp_path / "photos" / "000.jpg")
+    report, said = job(tmp_path / "photos", str(tmp_path / "links"))
+    assert counts(report) == (2, 0, 0, 0, 2)
+    assert report.passed_over == {".cr2": 2, ".svg": 1}
+    assert said == [
+        f"Warning: {tmp_path}/links: holds links, which are not followed, and no images; give the folder that they"
+        " lead to"
+    ]
+
+
+def test_what_globs_leave_out_leaves_the_index(job, photos, tmp_path):
+    photos(3)
+    photos(2, "photos/cache", first=5)
+    assert job(tmp_path / "photos")[0].indexed == 5
+    assert counts(job(tmp_path / "photos", globs=Globs(exclude=("cache", "001*")))[0]) == (0, 2, 3, 0, 2)
+    assert recorded(tmp_path) == ["000.jpg", "002.jpg"]
+    assert counts(job(tmp_path / "photos", globs=Globs(include=("cache",)))[0]) == (2, 0, 2, 0, 2)
+    assert recorded(tmp_path) == ["005.jpg", "006.jpg"]
+
+
+def test_the_total_is_told_meanwhile(job, photos, tmp_path):
+    photos(40)
+    told = Queue()
+    seen = []
+    report, _ = job(tmp_path / "photos", on_total=told.put, on_progress=lambda report: seen.append(report.indexed))
+    assert told.get(timeout=10) == report.images == 40
+    assert seen == [32, 40]
+
+
+def test_paths_of_a_list_that_a_root_offers_too_count_once(job, photos, tmp_path):
+    paths = photos(3)
+    hidden = photos(1, "photos/.hidden", first=7)
+    report, _ = job(tmp_path / "photos", listed=[paths[0], hidden[0], paths[0], hidden[0], tmp_path / "gone.jpg"])
+    assert (report.indexed, report.unchanged, report.images) == (4, 0, 4)
+    assert [failure.path.name for failure in report.failed] == ["gone.jpg"]
+
+
+def test_the_job_raises_before_it_makes_anything(job, tmp_path):
+    with pytest.raises(BadInput, match="nowhere"):
+        job(tmp_path / "nowhere")
+    assert not (tmp_path / "index").exists()

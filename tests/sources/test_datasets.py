@@ -10,10 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from neardup.cli import main
-from neardup.datasets import Record, extract, from_builder, is_dataset, open_dataset
 from neardup.errors import BadInput
-from neardup.images import find_images
-from neardup.pipeline import ImageFile
+from neardup.sources import ImageFile
+from neardup.sources.datasets import Record, from_builder, is_dataset, open_dataset
 from tests.conftest import draw_photo
 
 tfds = pytest.importorskip("tensorflow_datasets")
@@ -69,13 +68,6 @@ def test_a_record_keeps_its_path_in_every_slice(prepared):
 def test_without_a_split_all_of_them(prepared):
     records = list(open_dataset(f"tfds:{prepared.data_dir}"))
     assert sorted(record.read() for record in records) == sorted(jpeg(n) for n in range(15))
-
-
-def test_records_as_files(prepared, tmp_path):
-    paths = extract(open_dataset(f"tfds:{prepared.data_dir}:train"), tmp_path / "out")
-    assert [path.read_bytes() for path in paths] == [jpeg(n) for n in range(12)]
-    assert [path.parent.name for path in paths] == [LABELS[n % 2] for n in range(12)]
-    assert sorted(find_images(tmp_path / "out")) == sorted(paths)
 
 
 def test_a_damaged_shard_is_said(prepared, tmp_path):

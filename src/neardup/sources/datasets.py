@@ -6,7 +6,6 @@ whatever part of a split is read, and another for another version. Nothing lies 
 """
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 from neardup.errors import BadInput, MissingPackage, UnreadableImage
 from neardup.images import MAX_FILE_BYTES
-from neardup.pipeline import ImageFile, Source
+from neardup.sources.source import ImageFile, StoredSource
 
 PREFIX = "tfds:"
 
@@ -36,6 +35,10 @@ class Record:
     def name(self) -> str:
         return str(self.path)
 
+    @property
+    def most_bytes(self) -> int:
+        return len(self.content)
+
     def stat(self) -> tuple[int, int]:
         return len(self.content), self.mtime_ns
 
@@ -45,7 +48,7 @@ class Record:
         return self.content
 
 
-class Dataset(Iterable[Source]):
+class Dataset(Iterable[StoredSource]):
     """The images of a data set's splits, with their labels, in the order that they are stored in."""
 
     def __init__(self, builder: Any, splits: list[str]) -> None:
@@ -55,7 +58,7 @@ class Dataset(Iterable[Source]):
     def __len__(self) -> int:
         return sum(self._builder.info.splits[split].num_examples for split in self._splits)
 
-    def __iter__(self) -> Iterator[Source]:
+    def __iter__(self) -> Iterator[StoredSource]:
         import tensorflow_datasets as tfds
 
         folder = Path(os.path.abspath(self._builder.data_dir))
@@ -113,18 +116,6 @@ def open_dataset(name: str) -> Dataset:
     except Exception as error:  # a registry, downloads and file formats: their errors share no base class
         said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise BadInput(f"{name}: cannot be opened ({said[:300]}); check name, split and network") from error
-
-
-def extract(dataset: Dataset, folder: Path) -> list[Path]:
-    """Write every record to a file of its own, `folder`/label/number: what reads images at random needs files."""
-    paths = []
-    for number, source in enumerate(dataset):
-        label = re.sub(r"[^\w.-]+", "_", source.label or "unlabelled").lstrip(".") or "_"
-        path = folder / label / f"{number:08d}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(source.read())
-        paths.append(path)
-    return paths
 
 
 def from_builder(builder: Any, split: str = "") -> Dataset:

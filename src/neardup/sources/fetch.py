@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 MAX_REDIRECTS = 5
+LIMIT_BYTES = 64 * 2**20
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PORTS = {"http": 80, "https": 443}
 _BLOCK_BYTES = 65536
 
 
 def fetch_image(
-    url: str, *, allow_private: bool = False, limit_bytes: int = 64 * 2**20, timeout_seconds: float = 20
+    url: str, *, allow_private: bool = False, limit_bytes: int = LIMIT_BYTES, timeout_seconds: float = 20
 ) -> bytes:
     """The body behind an http or https URL, at most `limit_bytes`, within `timeout_seconds` altogether.
 

@@ -10,9 +10,9 @@ from contextlib import suppress
 
 import pytest
 
-from neardup import fetch
 from neardup.errors import BadInput
-from neardup.fetch import fetch_image
+from neardup.sources import fetch
+from neardup.sources.fetch import fetch_image
 
 BODY = bytes(range(256)) * 400
 

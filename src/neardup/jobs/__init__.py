@@ -1,0 +1,1 @@
+"""What neardup does: each job a typed function that never prints, called by the command line, scripts and tests."""

@@ -1,0 +1,241 @@
+"""Bring an index up to date with folders, files and data sets."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neardup.embedding import BATCH, Embedder, load_embedder
+from neardup.errors import IndexNotWritten
+from neardup.images import DECODER
+from neardup.images.globs import Globs
+from neardup.index import Index, IndexWriter, Model
+from neardup.prepare import Executor, Prepared, Threads, prepare, prepare_in_order
+from neardup.sources import StoredSource
+from neardup.sources.datasets import Dataset, is_dataset, open_dataset
+from neardup.sources.walk import Walk
+
+
+@dataclass(frozen=True)
+class Failure:
+    path: Path
+    error: str
+
+
+@dataclass
+class IndexReport:
+    """What a run of `index` did. Counts are of paths."""
+
+    indexed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    embedded: int = 0  # different contents that went through the model
+    failed: list[Failure] = field(default_factory=list)
+    passed_over: Mapping[str, int] = field(default_factory=dict)  # looks like a picture and is not read, by ending
+    images: int = 0  # in the index afterwards
+    seconds: float = 0.0
+
+    @property
+    def images_per_second(self) -> float:
+        return self.indexed / self.seconds if self.seconds > 0 else 0.0
+
+
+def index_images(
+    paths: Iterable[str | Path],
+    index: Path,
+    *,
+    listed: Iterable[Path] | None = None,
+    globs: Globs | None = None,
+    label_from_folder: bool = False,
+    rebuild: bool = False,
+    model: str = "default",
+    engine: str | None = None,
+    threads: int,
+    say: Callable[[str], None] = lambda line: None,
+    on_progress: Callable[[IndexReport], None] = lambda report: None,
+    on_total: Callable[[int], None] | None = None,
+) -> IndexReport:
+    """Embed what is new or changed below the paths, and forget what vanished there.
+
+    paths:             folders, image files, and data sets, tfds:NAME[:SPLIT]
+    index:             its folder, made if need be
+    listed:            more image files, absolute paths; a missing one has failed
+    globs:             which files are wanted; what is not leaves the index like what vanished
+    label_from_folder: keep the name of each file's folder as its label
+    rebuild:           start over, with another model for instance
+    say:               called with warnings, and before waiting for another writer
+    on_progress:       called with the counts so far, from this thread
+    on_total:          called once, from another thread, with the number of images that there are; not with a list
+    Raises BadInput for a path that cannot be looked into, and what `load_embedder` and `Index.write` raise.
+    Interrupted, it commits what is done and raises KeyboardInterrupt; the next run goes on from there.
+    """
+    names = list(map(str, paths))
+    datasets = [open_dataset(name) for name in names if is_dataset(name)]
+    roots = [Path(name) for name in names if not is_dataset(name)]
+
+    def new_walk() -> Walk:
+        return Walk(roots, leave_out=index, globs=globs, label_from_folder=label_from_folder)
+
+    walk = new_walk()
+    embedder = load_embedder(model, engine, threads=threads)
+    with Index.write(index, _recorded(embedder), rebuild=rebuild, wait=say) as writer, Threads(threads) as executor:
+        if writer.warning:
+            say(f"Warning: {writer.warning}")
+        if on_total is not None and listed is None:
+            _count_aside(new_walk(), datasets, on_total)
+        indexer = Indexer(writer, embedder, executor, on_progress)
+        # Data sets first: where their records are files that a walk finds too, they alone have labels for them.
+        sources = chain(*datasets, walk, walk.listed(listed or ()))
+        try:
+            report = indexer.run(sources, walk.whole_roots)
+        except KeyboardInterrupt:
+            say(f"Interrupted: {writer.images} images are in the index; run the same command to go on.")
+            raise
+    for path, error in walk.errors:
+        say(f"Warning: {path}: {error.strerror}; what is below stays in the index as it was")
+    for root in walk.only_links:
+        say(f"Warning: {root}: holds links, which are not followed, and no images; give the folder that they lead to")
+    report.passed_over = walk.passed_over
+    return report
+
+
+def _recorded(embedder: Embedder) -> Model:
+    return Model(
+        name=embedder.model.reference,
+        digest=embedder.model.digest,
+        engine=embedder.engine.name,
+        precision=embedder.engine.precision,
+        decoder=DECODER,
+        dim=embedder.dim,
+    )
+
+
+def _count_aside(walk: Walk, datasets: Sequence[Dataset], on_total: Callable[[int], None]) -> None:
+    def count() -> None:
+        with suppress(Exception):  # the run itself meets the same trouble, and reports it
+            on_total(sum(1 for _ in walk) + sum(map(len, datasets)))
+
+    threading.Thread(target=count, daemon=True).start()
+
+
+class Indexer:
+    """One run: sources in, images in the index out."""
+
+    def __init__(
+        self,
+        writer: IndexWriter,
+        embedder: Embedder,
+        executor: Executor,
+        on_progress: Callable[[IndexReport], None] = lambda report: None,
+    ) -> None:
+        self._writer, self._embedder, self._executor, self._on_progress = writer, embedder, executor, on_progress
+        self._input_size = embedder.model.input_size
+        self._stats: dict[Path, tuple[int, int]] = {}  # of the images under way
+        self._batch: list[tuple[StoredSource, Prepared]] = []
+        self.report = IndexReport()
+
+    def run(self, sources: Iterable[StoredSource], roots: Callable[[], Iterable[Path]]) -> IndexReport:
+        """Bring the index up to date with the sources; of those with one path, the first counts.
+
+        roots: called after the last source; recorded files below these that were no source have vanished
+        Interrupted, it commits what is done and raises KeyboardInterrupt again; the next run goes on from there.
+        """
+        started = time.monotonic()
+        changed = filter(self._is_changed, sources)
+        prepared = prepare_in_order(changed, self._executor, self._input_size, is_known=self._is_known)
+        try:
+            with closing(prepared):
+                for source, image in prepared:
+                    self._take(source, image)
+            self._flush()
+            self.report.removed = self._writer.remove_vanished(roots())
+            self._writer.commit()
+        except KeyboardInterrupt:
+            with suppress(IndexNotWritten):  # it came in the middle of a write, which has been taken back
+                self._writer.commit()
+            raise
+        finally:
+            self.report.seconds = time.monotonic() - started
+        self.report.images = self._writer.images
+        return self.report
+
+    def _is_changed(self, source: StoredSource) -> bool:
+        """Whether a source is new or changed; counts it where it is not."""
+        if not self._writer.saw(source.path):
+            return False
+        try:
+            size_bytes, mtime_ns = source.stat()
+        except (OSError, ValueError) as error:
+            self._fail(source, getattr(error, "strerror", None) or str(error))
+            return False
+        known = self._writer.state(source.path)
+        if known is None or (known.size_bytes, known.mtime_ns) != (size_bytes, mtime_ns):
+            self._stats[source.path] = size_bytes, mtime_ns
+            return True
+        if known.error is not None:
+            self._fail(source, known.error)
+        else:
+            if source.label is not None and source.label != known.label:
+                self._writer.relabel(source.path, source.label)
+            self.report.unchanged += 1
+            self._on_progress(self.report)
+        return False
+
+    def _is_known(self, digest: bytes) -> bool:
+        return self._writer.content(digest) is not None
+
+    def _fail(self, source: StoredSource, error: str) -> None:
+        self.report.failed.append(Failure(source.path, error))
+        self._on_progress(self.report)
+
+    def _take(self, source: StoredSource, image: Prepared) -> None:
+        if image.error is not None:
+            size_bytes, mtime_ns = self._stats.pop(source.path)
+            if image.lasting:
+                self._writer.fail(source.path, size_bytes=size_bytes, mtime_ns=mtime_ns, error=image.error)
+            self._fail(source, image.error)
+            return
+        self._batch.append((source, image))
+        if len(self._batch) >= BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Embed and record a batch; of byte copies, the first."""
+        batch, self._batch = self._batch, []
+        fresh: dict[bytes, NDArray[np.uint8]] = {}
+        for number, (source, image) in enumerate(batch):
+            if image.digest in fresh or self._is_known(image.digest):
+                continue
+            if image.pixels is None:
+                # It was known when it was read, and has left the index since.
+                image = prepare(source, self._input_size)
+                batch[number] = source, image
+            if image.pixels is not None:
+                fresh[image.digest] = image.pixels
+        rows = self._embedder.embed_prepared(np.stack(list(fresh.values()))) if fresh else ()
+        embeddings = dict(zip(fresh, rows, strict=True))
+        for source, image in batch:
+            self._record(source, image, embeddings.get(image.digest))
+        self.report.embedded += len(fresh)
+        self._writer.commit_if_due()
+        self._on_progress(self.report)
+
+    def _record(self, source: StoredSource, image: Prepared, embedding: NDArray[np.float32] | None) -> None:
+        size_bytes, mtime_ns = self._stats.pop(source.path)
+        if image.error is not None:
+            self._fail(source, image.error)
+            return
+        label = source.label
+        if label is None and (known := self._writer.state(source.path)) is not None:
+            label = known.label
+        self._writer.add(
+            source.path, size_bytes=size_bytes, mtime_ns=mtime_ns, digest=image.digest,
+            width=image.width, height=image.height, margin=image.margin, label=label, embedding=embedding,
+        )  # fmt: skip
+        self.report.indexed += 1

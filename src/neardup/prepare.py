@@ -1,0 +1,222 @@
+"""Images to embeddings: reading, decoding and embedding overlap; what cannot be read is counted; memory is bounded.
+
+    Source ─ read ─▶ Content ─ is it known? ─ Decode ─▶ Prepared ─ Embedder ─▶ embedding
+
+An executor reads and decodes; the calling thread alone asks what is known, embeds and writes. Pillow and ONNX Runtime
+both let go of the interpreter while they work, so that threads do, and no other process can outlive this one.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from queue import SimpleQueue
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neardup.embedding import BATCH, Embedder, preprocess
+from neardup.errors import UnreadableImage
+from neardup.images import ByteBudget, decode_image, flat_margin
+from neardup.sources import Source
+
+# Images under way: those that wait for a slow one before them, or for the model. Prepared ones at 176 px take 12 MB.
+AHEAD = 4 * BATCH
+# File content in memory, read and not yet handed on: of small files as much as keeps every worker busy while the model
+# has the calling thread; of large ones as many as there are workers; a huge one alone.
+BYTES_AHEAD = 64 * 2**20
+MOST_BYTES = 256 * 2**20
+
+T = TypeVar("T")
+R = TypeVar("R")
+S = TypeVar("S", bound=Source)
+
+
+class Executor(Protocol):
+    """What does the work on single images: threads here, and whatever else takes functions that can be pickled."""
+
+    @property
+    def workers(self) -> int:
+        """How many images it works on at once."""
+        ...
+
+    def submit(self, function: Callable[[T], R], item: T, /) -> Future[R]: ...
+
+
+class Threads(ThreadPoolExecutor):
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers, "prepare")
+        self.workers = workers
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a source holds, or the reason why it cannot be read."""
+
+    data: bytes = field(default=b"", repr=False)
+    digest: bytes = b""  # SHA-256
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An image ready for the model, or the reason why it is not."""
+
+    digest: bytes = b""  # SHA-256 of the file
+    width: int = 0
+    height: int = 0
+    margin: float = 0.0  # share of the area that is a flat margin
+    pixels: NDArray[np.uint8] | None = None  # None where the content is known, or unreadable
+    error: str | None = None
+    lasting: bool = False  # the error is the content's, and reading again would not mend it
+
+
+def read(source: Source) -> Content:
+    """Never raises for what can be wrong with an image; nor does decoding it."""
+    try:
+        data = source.read()
+    except UnreadableImage as error:
+        return Content(error=str(error))
+    return Content(data, hashlib.sha256(data).digest())
+
+
+# Shared by all threads of this process.
+_DECODING = ByteBudget()
+
+
+@dataclass(frozen=True)
+class Decode:
+    """Content to pixels for a model."""
+
+    input_size: int
+
+    def __call__(self, content: Content) -> Prepared:
+        if content.error is not None:
+            return Prepared(error=content.error)
+        try:
+            decoded = decode_image(content.data, size=self.input_size, budget=_DECODING)
+        except UnreadableImage as error:
+            lasting = not isinstance(error.__cause__, MemoryError)
+            return Prepared(content.digest, error=str(error), lasting=lasting)
+        pixels = preprocess(decoded.pixels, self.input_size)
+        margin = flat_margin(pixels, decoded.width, decoded.height)
+        return Prepared(content.digest, decoded.width, decoded.height, margin, pixels)
+
+
+def prepare(source: Source, input_size: int) -> Prepared:
+    """Read and decode an image, here and now."""
+    return Decode(input_size)(read(source))
+
+
+def prepare_in_order(
+    sources: Iterable[S],
+    executor: Executor,
+    input_size: int,
+    *,
+    is_known: Callable[[bytes], bool] = lambda digest: False,
+) -> Generator[tuple[S, Prepared]]:
+    """Read and decode images, a bounded number ahead; results in the order of the sources.
+
+    is_known: asked, in the calling thread, for the SHA-256 of what was read; what is known is not decoded
+    """
+    window: _Window[S] = _Window(executor, Decode(input_size), is_known)
+    try:
+        for source in sources:
+            size_bytes = source.most_bytes
+            while not window.has_room(size_bytes):
+                yield window.take()
+            window.put(source, size_bytes)
+        while window:
+            yield window.take()
+    finally:
+        window.cancel()
+
+
+@dataclass(eq=False)
+class _Image(Generic[S]):
+    """One that is under way: first being read, then decoded, unless that is not called for."""
+
+    source: S
+    size_bytes: int
+    step: "Future[Content] | Future[Prepared] | None" = None  # what it waits for
+    result: Prepared | None = None
+
+
+class _Window(Generic[S]):
+    """Images under way, in order. Only the calling thread changes anything here; executors tell it through a queue."""
+
+    def __init__(self, executor: Executor, decode: Decode, is_known: Callable[[bytes], bool]) -> None:
+        self._executor, self._decode, self._is_known = executor, decode, is_known
+        self._images: deque[_Image[S]] = deque()
+        self._held_bytes = 0
+        self._done: SimpleQueue[_Image[S]] = SimpleQueue()  # images whose step is over
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def has_room(self, size_bytes: int) -> bool:
+        limit = MOST_BYTES if len(self) < self._executor.workers else BYTES_AHEAD
+        return not self or (len(self) < AHEAD and self._held_bytes + size_bytes <= limit)
+
+    def put(self, source: S, size_bytes: int) -> None:
+        image = _Image(source, size_bytes)
+        self._images.append(image)
+        self._held_bytes += size_bytes
+        self._begin(image, self._executor.submit(read, source))
+        while not self._done.empty():
+            self._go_on(self._done.get())
+
+    def take(self) -> tuple[S, Prepared]:
+        """The first one; while it is waited for, the others go on."""
+        first = self._images[0]
+        while first.result is None:
+            self._go_on(self._done.get())
+        self._images.popleft()
+        self._held_bytes -= first.size_bytes
+        return first.source, first.result
+
+    def cancel(self) -> None:
+        for image in self._images:
+            if image.step is not None:
+                image.step.cancel()
+
+    def _begin(self, image: _Image[S], step: "Future[Content] | Future[Prepared]") -> None:
+        image.step = step
+        step.add_done_callback(lambda step: self._done.put(image))
+
+    def _go_on(self, image: _Image[S]) -> None:
+        assert image.step is not None
+        done = image.step.result()
+        image.step = None  # it knows the image by its callback: a circle, which would keep both in memory
+        if isinstance(done, Prepared):
+            image.result = done
+        elif done.error is not None or self._is_known(done.digest):
+            image.result = Prepared(done.digest, error=done.error)
+        else:
+            self._begin(image, self._executor.submit(self._decode, done))
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """An image of a query, or the reason why there is no embedding of it."""
+
+    source: Source
+    embedding: NDArray[np.float32] | None
+    error: str | None
+
+
+def embed_images(sources: Iterable[Source], embedder: Embedder, threads: int) -> Iterator[Embedded]:
+    """Embed images, in order; those that cannot be read come with their error."""
+    with (
+        Threads(threads) as executor,
+        closing(prepare_in_order(sources, executor, embedder.model.input_size)) as prepared,
+    ):
+        while batch := list(islice(prepared, BATCH)):
+            readable = [p.pixels for _, p in batch if p.pixels is not None]
+            rows = iter(embedder.embed_prepared(np.stack(readable)) if readable else ())
+            for source, p in batch:
+                yield Embedded(source, None if p.pixels is None else next(rows), p.error)

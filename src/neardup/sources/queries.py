@@ -1,0 +1,52 @@
+"""What can be asked for: image files, folders of them, URLs, standard input."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from neardup.errors import BadInput
+from neardup.images import OnError, find_images
+from neardup.sources.source import ImageFile, Kept, Source
+from neardup.sources.stdin import STDIN, StandardInput
+from neardup.sources.url import Download
+
+
+def open_queries(
+    images: Iterable[str],
+    *,
+    leave_out: Path,
+    allow_private: bool,
+    stdin: BinaryIO | None,
+    on_error: OnError | None = None,
+) -> Iterator[Source]:
+    """The images that arguments stand for, in order; a folder stands for every image below it.
+
+    on_error: called with each folder below a given one that cannot be looked into; without it, the first raises
+    Raises BadInput at once for a path that is missing; an image that cannot be read is found out when it is read.
+    What cannot be read twice, or only by fetching it twice, comes as Kept.
+    """
+    given = [_absolute(image) for image in images]
+    for image in given:
+        if isinstance(image, Path):
+            find_images(image)  # checks that it is there
+    return _sources(given, leave_out, allow_private, stdin, on_error)
+
+
+def _absolute(image: str) -> Path | str:
+    is_url = image.lower().startswith(("http://", "https://"))
+    if not is_url and "://" in image and not os.path.lexists(image):
+        raise BadInput(f"{image}: of URLs, only http:// and https:// are fetched; download it, and give the file")
+    return image if is_url or image == STDIN else Path(os.path.abspath(image))
+
+
+def _sources(
+    images: list[Path | str], leave_out: Path, allow_private: bool, stdin: BinaryIO | None, on_error: OnError | None
+) -> Iterator[Source]:
+    for image in images:
+        if isinstance(image, Path):
+            yield from map(ImageFile, find_images(image, leave_out=leave_out, on_error=on_error))
+        elif image == STDIN:
+            yield Kept(StandardInput(stdin))
+        else:
+            yield Kept(Download(image, allow_private))

@@ -27,7 +27,7 @@ def explain(
     plot: Path | None,
     index: Path | None,
     model: str,
-    engine: str | None,
+    engine: str,
     format: str,
 ) -> None:
     """Say why images A and B match: how similar they are, and what was done to A to make B.

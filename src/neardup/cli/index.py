@@ -34,7 +34,7 @@ def index(
     null: bool,
     threads: int | None,
     model: str,
-    engine: str | None,
+    engine: str,
     format: str,
 ) -> None:
     """Add every image under each PATH to the index, or bring them up to date.
@@ -43,14 +43,14 @@ def index(
     changed files only; files that vanished below the PATHs leave the index. An interrupted run goes on where it was.
     """
     from neardup.datasets import is_dataset, open_dataset
-    from neardup.embedding import load_embedder
+    from neardup.embedding import cores, load_embedder
     from neardup.images import DECODER
     from neardup.index import Index, Model
     from neardup.output import note
     from neardup.output.index import Progress, write_report
     from neardup.pipeline import Indexer, Source, distinct_roots, find_sources
 
-    cores = threads or options.cores()
+    threads = threads or cores()
     datasets = [open_dataset(path) for path in paths if is_dataset(path)]
     roots = distinct_roots(Path(path) for path in paths if path != "-" and not is_dataset(path))
     unreadable: list[tuple[Path, OSError]] = []
@@ -70,7 +70,7 @@ def index(
         for dataset in datasets:
             yield from dataset
 
-    embedder = load_embedder(model, engine, threads=cores)
+    embedder = load_embedder(model, engine, threads=threads)
     recorded = Model(
         name=embedder.model.reference,
         digest=embedder.model.digest,
@@ -85,7 +85,7 @@ def index(
         # A shutdown is an interrupt like Ctrl-C: what is done is committed.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with Progress(count) as progress:
-            indexer = Indexer(writer, embedder, threads=cores, on_progress=progress.update)
+            indexer = Indexer(writer, embedder, threads=threads, on_progress=progress.update)
             try:
                 report = indexer.run(sources(), lambda: _whole(roots, unreadable))
             except KeyboardInterrupt:

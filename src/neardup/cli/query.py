@@ -34,14 +34,14 @@ def query(
     exact: bool,
     plot: Path | None,
     allow_private: bool,
-    engine: str | None,
+    engine: str,
     format: str,
 ) -> None:
     """Print the indexed images most similar to each IMAGE.
 
     IMAGE is a file, a folder (every image below it), an http(s) URL, or '-' (an image on stdin).
     """
-    from neardup.embedding import check_recorded, load_embedder
+    from neardup.embedding import check_recorded, cores, load_embedder
     from neardup.errors import BadInput
     from neardup.images import DECODER
     from neardup.index import Index
@@ -78,7 +78,7 @@ def query(
 
     def answers() -> Iterator[Answer]:
         nonlocal any_read, any_found
-        for image in embed_images(sources, embedder, options.cores()):
+        for image in embed_images(sources, embedder, cores()):
             any_found = True
             answer = Answer(image.source.name, error=image.error)
             if image.embedding is not None:

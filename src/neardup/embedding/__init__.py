@@ -6,15 +6,16 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.embedding.engines import DEFAULT_ENGINE, Engine, load_engine
+from neardup.embedding.engines import Engine, load_engine
+from neardup.embedding.hardware import cores
 from neardup.embedding.model import Model, SavedModel, check_recorded, find_model
 from neardup.embedding.preprocess import preprocess
 
+AUTO = "auto"
 # As fast as larger ones on a CPU, and small enough to keep a slow machine's progress moving.
 BATCH = 32
 
@@ -23,11 +24,12 @@ BATCH = 32
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
+    "AUTO",
     "BATCH",
-    "DEFAULT_ENGINE",
     "Embedder",
     "Model",
     "check_recorded",
+    "cores",
     "find_model",
     "load_embedder",
     "preprocess",
@@ -63,13 +65,19 @@ class Embedder:
         return self.engine.run(pixels)
 
 
-def load_embedder(model: str = "default", engine: str | None = None, **options: Any) -> Embedder:
-    """Load a model, by name or by the path of its folder, on an engine; None takes this machine's best.
+def load_embedder(
+    model: str = "default",
+    engine: str = AUTO,
+    *,
+    threads: int | None = None,
+    precision: str | None = None,
+) -> Embedder:
+    """Load a model, by name or by the path of its folder, on an engine; `auto` takes this machine's best.
 
-    options: threads (int), precision ("f32", "f16", "bf16") where the engine offers them
+    threads:   processor cores to use; None: all that this process may use
+    precision: "f32", "f16", "bf16" or "int8", where the engine offers it; None: the engine's default
     Raises BadModel, or EngineUnavailable with what is missing.
     """
     found = find_model(model)
-    options.setdefault("threads", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
-    best = "tensorflow" if isinstance(found.network, SavedModel) else DEFAULT_ENGINE
-    return Embedder(found, load_engine(engine or best, found, **options))
+    best = "tensorflow" if isinstance(found.network, SavedModel) else "onnx"
+    return Embedder(found, load_engine(best if engine == AUTO else engine, found, threads or cores(), precision))

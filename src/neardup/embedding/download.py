@@ -15,6 +15,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+from neardup.durable import replace_file
 from neardup.embedding.importing import import_model
 from neardup.embedding.model import Model, user_models
 from neardup.errors import BadInput, DownloadFailed
@@ -196,9 +197,7 @@ def _check(url: str, part: Path, stated: _Stated, pins: Path) -> None:
         _about(part).unlink(missing_ok=True)
         raise DownloadFailed(f"{url}: {wrong}")
     if url not in pinned:
-        temporary = pins.with_name(pins.name + ".tmp")
-        temporary.write_text(json.dumps(pinned | {url: sha256.hexdigest()}, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(pins)
+        replace_file(pins, f"{json.dumps(pinned | {url: sha256.hexdigest()}, indent=2)}\n".encode())
 
 
 def _read_pins(pins: Path) -> dict[str, str]:

@@ -27,14 +27,16 @@ def load_package(name: str, wanted_by: str = "") -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        why = "is not installed" if not is_installed(name) else f"cannot be imported ({_first_line(error)})"
-        before = f"{wanted_by}: " if wanted_by else ""
-        raise MissingPackage(f"{before}the package {name} {why}; {how_to_install(name)}") from error
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        why = f"cannot be imported ({said})" if is_installed(name) else "is not installed"
+        raise MissingPackage(_message(name, wanted_by, why)) from error
 
 
-def how_to_install(name: str) -> str:
-    extra = EXTRAS.get(name)
-    return f"pip install 'neardup[{extra}]'" if extra else f"pip install {name}"
+def require_packages(wanted_by: str, *names: str) -> None:
+    """Raise MissingPackage now, rather than after a long download or computation; imports nothing."""
+    for name in names:
+        if not is_installed(name):
+            raise MissingPackage(_message(name, wanted_by, "is not installed"))
 
 
 def is_installed(name: str) -> bool:
@@ -45,5 +47,10 @@ def is_installed(name: str) -> bool:
         return False
 
 
-def _first_line(error: ImportError) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def how_to_install(name: str) -> str:
+    extra = EXTRAS.get(name)
+    return f"pip install 'neardup[{extra}]'" if extra else f"pip install {name}"
+
+
+def _message(name: str, wanted_by: str, why: str) -> str:
+    return f"{wanted_by}{': ' if wanted_by else ''}the package {name} {why}; {how_to_install(name)}"

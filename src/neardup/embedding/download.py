@@ -19,6 +19,7 @@ from neardup.durable import replace_file
 from neardup.embedding.importing import import_model
 from neardup.embedding.model import Model, user_models
 from neardup.errors import BadInput, DownloadFailed
+from neardup.packages import require_packages
 
 _BUCKET = "https://storage.googleapis.com/bit_models"
 # Big Transfer's own bucket, Apache-2.0; files of about 273 MB with the classifier's head, which is left out.
@@ -36,9 +37,10 @@ Progress = Callable[[int, int], None]  # bytes here, bytes altogether
 
 
 def download_model(name: str, on_progress: Progress = lambda done, total: None) -> Model:
-    """Fetch released weights and import them under their name; raises BadInput or DownloadFailed."""
+    """Fetch released weights and import them under their name; raises BadInput, MissingPackage, DownloadFailed."""
     if name not in RELEASES:
         raise BadInput(f"no model named {name!r} to download; there are {', '.join(RELEASES)}")
+    require_packages(f"importing {name}", "onnx")  # before 273 MB are fetched
     target = user_models() / name
     if target.exists():
         raise BadInput(f"{target}: is here already; 'neardup models verify {name}' checks it")

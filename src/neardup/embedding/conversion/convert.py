@@ -30,6 +30,7 @@ from neardup.embedding.variants import (
     unregister,
 )
 from neardup.errors import BadInput, ConversionFailed, EngineUnavailable
+from neardup.packages import require_packages
 
 ROUTES = ("auto", "tf-trt", "onnx")
 
@@ -99,6 +100,7 @@ def _by_onnx(
     say: Callable[[str], None],
 ) -> Conversion:
     short = PRECISIONS[precision]
+    require_packages("--route onnx", "onnx")
     machine = this_machine()
     target = machine.target
     unregister(model, target, short)

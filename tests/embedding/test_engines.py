@@ -1,6 +1,8 @@
 """Every engine gives the reference's numbers."""
 
+import os
 import re
+import subprocess
 import sys
 
 import numpy as np
@@ -163,3 +165,14 @@ def test_weights_of_the_given_architecture_reproduce_published_numbers():
         for engine in ("onnx", "tensorflow"):
             rows = load_embedder(folder, engine).embed(list(check["pixels"]))
             assert np.abs(rows - check["embeddings"]).max() < 1e-4
+
+
+@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+def test_a_runtime_collects_nothing_about_its_users(tiny_model, tmp_path, engine):
+    """ONNX Runtime 1.31 writes a machine's id and events of every run into the cache folder unless told not to; the
+    import of OpenVINO makes a user's id in ~/intel, and reports itself."""
+    code = f"from neardup.embedding import load_embedder; load_embedder({str(tiny_model.folder)!r}, {engine!r})"
+    home = {"XDG_CACHE_HOME": str(tmp_path / "xdg"), "HOME": str(tmp_path)}
+    inherited = {key: value for key, value in os.environ.items() if key not in ("ORT_DISABLE_TELEMETRY", "CI")}
+    subprocess.run([sys.executable, "-c", code], env=inherited | home, check=True, timeout=60)
+    assert list(tmp_path.rglob("*")) == []

@@ -33,7 +33,7 @@ def compare(
     from neardup.output.matches import write_comparison
 
     try:
-        embedder = load_embedder(model, engine)
+        embedder = load_embedder(model, engine, images=2)
         threshold = options.threshold(embedder.model, min_similarity, "default")
         comparison = compare_images(a, b, embedder, threshold)
         write_comparison(comparison.as_json(), format)

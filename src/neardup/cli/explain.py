@@ -41,7 +41,7 @@ def explain(
     from neardup.matching import explain, hashing_for, shared_buckets
     from neardup.output.explain import write_explanation
 
-    embedder = load_embedder(model, engine)
+    embedder = load_embedder(model, engine, images=2)
     threshold = options.threshold(embedder.model, min_similarity, "default")
     first, second = embedder.embed([load_image(path, size=embedder.model.input_size) for path in (a, b)])
     similarity = float(np.clip(first.astype(np.float64) @ second, -1, 1))

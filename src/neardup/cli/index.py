@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ def index(
     changed files only; files that vanished below the PATHs leave the index. An interrupted run goes on where it was.
     """
     from neardup.datasets import is_dataset, open_dataset
-    from neardup.embedding import cores, load_embedder
+    from neardup.embedding import MANY, cores, load_embedder
     from neardup.images import DECODER
     from neardup.index import Index, Model
     from neardup.output import note
@@ -63,6 +64,13 @@ def index(
             return None
         return sum(1 for _ in files(lambda path, error: None)) + sum(map(len, datasets))
 
+    def few() -> int | None:
+        """How many there are; None for more than need be counted to know that there are many."""
+        if "-" in paths:
+            return None
+        found = sum(map(len, datasets)) + sum(1 for _ in islice(files(lambda path, error: None), MANY))
+        return found if found < MANY else None
+
     def sources() -> Iterator[Source]:
         yield from files(lambda path, error: unreadable.append((path, error)))
         if "-" in paths:
@@ -70,7 +78,7 @@ def index(
         for dataset in datasets:
             yield from dataset
 
-    embedder = load_embedder(model, engine, threads=threads)
+    embedder = load_embedder(model, engine, threads=threads, images=few())
     recorded = Model(
         name=embedder.model.reference,
         digest=embedder.model.digest,

@@ -69,9 +69,8 @@ def query(
         note(
             f"Warning: {index} was made with another version of {opened.model.name}; run 'neardup index PATH --rebuild'"
         )
-    for what, now in (("precision", embedder.engine.precision), ("decoder", DECODER)):
-        if (then := getattr(opened.model, what)) != now:
-            note(f"Warning: {index} was made with {what} {then}, this is {now}; similarities may differ slightly")
+    if changed := opened.model.differences(embedder.engine.precision, DECODER):
+        note(f"Warning: {index}: {', '.join(changed)}; similarities may differ in the third decimal")
     lowest = None if min_similarity is None else embedder.model.threshold(min_similarity)
     drawn: list[tuple[Answer, NDArray[np.uint8] | None]] = []
     any_read = any_found = False

@@ -1,4 +1,4 @@
-"""TensorFlow and ONNX Runtime: imported quietly, and what they lack here for CUDA and TensorRT, in words.
+"""TensorFlow, ONNX Runtime and OpenVINO: imported quietly, and what they lack here for CUDA and TensorRT, in words.
 
 TensorFlow's own question for the loaded TensorRT aborts where the library is missing; so TensorFlow is asked in a
 process of its own, and libraries are looked for by ctypes.
@@ -11,7 +11,6 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from typing import Any
 
 from neardup.embedding.hardware import library_version, missing_gpu
@@ -45,6 +44,14 @@ def import_onnxruntime() -> Any:
     # Releases such as 1.31 give the machine an id on import, and collect events and errors to send to their maker.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     return load_package("onnxruntime")
+
+
+def import_openvino() -> Any:
+    """OpenVINO, told to keep to itself; raises MissingPackage."""
+    # Its import gives the user an id in ~/intel and reports itself to Intel by way of Google Analytics. Without the
+    # package that does this, which no variable stops, it does neither.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    return load_package("openvino")
 
 
 def import_tensorflow(threads: int | None = None, wanted_by: str = "") -> Any:
@@ -135,6 +142,8 @@ def _missing_provider(provider: str) -> list[str]:
 
 
 def _is_distributed(name: str) -> bool:
+    from importlib import metadata  # which imports much
+
     try:
         metadata.version(name)
     except metadata.PackageNotFoundError:

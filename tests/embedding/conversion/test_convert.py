@@ -251,12 +251,3 @@ def test_tensorflow_may_end_its_process_but_not_this_one(tiny_model, tmp_path):
     [rows] = loaded.signatures["serving_default"](images=tensorflow.constant(samples)).values()
     reference = load_embedder(str(tiny_model.folder), "onnx").embed_prepared(samples)
     assert smallest_similarity(rows.numpy(), reference) > 0.99999
-
-
-def test_onnx_runtime_collects_nothing_about_its_users(tiny_model, tmp_path):
-    """Its release 1.31 writes a machine's id and events of every run into the cache folder unless told not to."""
-    code = f"from neardup.embedding import load_embedder; load_embedder({str(tiny_model.folder)!r})"
-    home = {"XDG_CACHE_HOME": str(tmp_path / "xdg"), "HOME": str(tmp_path / "home")}
-    inherited = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
-    subprocess.run([sys.executable, "-c", code], env=inherited | home, check=True, timeout=60)
-    assert list(tmp_path.rglob("*onnxruntime*")) == []

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from neardup.embedding.engines.spec import EngineSpec
 from neardup.embedding.model import Model
+from neardup.embedding.runtimes import import_openvino
 from neardup.errors import EngineUnavailable
-from neardup.packages import load_package
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class OpenVinoEngine:
 
 
 def load(model: Model, threads: int | None = None, precision: str | None = None) -> OpenVinoEngine:
-    openvino = load_package("openvino")
+    openvino = import_openvino()
     core = openvino.Core()
     if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise EngineUnavailable("bf16 needs a processor with AMX or AVX-512 BF16")

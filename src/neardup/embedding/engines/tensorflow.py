@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from neardup.embedding.engines.spec import EngineSpec
 from neardup.embedding.model import Model, SavedModel
 from neardup.embedding.runtimes import import_tensorflow
-from neardup.embedding.weights import load_weights
 from neardup.errors import BadModel, EngineUnavailable
 
 
@@ -43,6 +42,7 @@ def load_keras(model: Model) -> Any:
     if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
         raise EngineUnavailable("needs Keras on TensorFlow; unset KERAS_BACKEND")
     from neardup.embedding.bit import build_bit, set_weights
+    from neardup.embedding.weights import load_weights
 
     network = build_bit(model.architecture, model.input_size)
     set_weights(network, load_weights(model.file("weights.npz"), model.architecture.parameters()))

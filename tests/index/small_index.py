@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from neardup.index import Index, IndexWriter, Model
 
 DIM = 16
-MODEL = Model(name="tiny", digest="ab" * 32, engine="onnx", precision="float32", decoder="pillow 11", dim=DIM)
+MODEL = Model(name="tiny", digest="ab" * 32, engine="onnx", precision="f32", decoder="pillow 11", dim=DIM)
 
 
 def digest_of(content: object) -> bytes:

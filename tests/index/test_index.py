@@ -317,14 +317,24 @@ def test_an_index_knows_what_it_is_of(filled):
         index.query(np.full(DIM, np.nan, np.float32))
 
 
-def test_another_model_is_refused_and_another_engine_warned_of(filled):
+def test_another_model_is_refused_and_another_precision_warned_of(filled):
     for other in (replace(MODEL, digest="cd" * 32), replace(MODEL, dim=DIM + 1)):
         with pytest.raises(ModelMismatch, match="neardup index PATH --rebuild"), Index.write(filled, other):
             pass
-    with Index.write(filled, replace(MODEL, engine="openvino", precision="bfloat16")) as writer:
-        assert "engine onnx is now openvino, precision float32 is now bfloat16" in writer.warning
-    with Index.write(filled, MODEL) as writer:
+    with Index.write(filled, replace(MODEL, precision="int8", decoder="pillow 12")) as writer:
+        assert "precision f32 is now int8, decoder pillow 11 is now pillow 12;" in writer.warning
+    with Index.write(filled, replace(MODEL, engine="openvino")) as writer:
         assert writer.warning is None
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "agree"),
+    [("f32", "bf16", True), ("bf16", "f16", True), ("f32", "int8", False), ("int8", "int8", True)],
+)
+def test_precisions_that_agree_may_be_mixed(then, now, agree):
+    assert replace(MODEL, precision=then).differences(now, MODEL.decoder) == (
+        [] if agree else [f"precision {then} is now {now}"]
+    )
 
 
 def test_a_rebuild_leaves_the_old_index_until_its_first_commit(filled):

@@ -39,7 +39,7 @@ def bench(
 
     SOURCE is a folder of images or tfds:NAME[:SPLIT]; without one, tf_flowers from TensorFlow Datasets.
     """
-    from neardup.embedding import find_model
+    from neardup.embedding import cores, find_model
     from neardup.embedding.engines import ENGINES
     from neardup.errors import BadInput
     from neardup.evaluation.benchmark import draw_sources, run_benchmark
@@ -69,7 +69,7 @@ def bench(
         images=images,
         queries=queries,
         engines=[e.strip() for e in engines.split(",") if e.strip()] if engines else tuple(ENGINES),
-        threads=threads or options.cores(),
+        threads=threads or cores(),
         on_progress=note,
     )
     write_benchmark(result, format)

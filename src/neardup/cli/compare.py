@@ -21,7 +21,7 @@ TROUBLE = 2
 @options.engine
 @options.output_format
 def compare(
-    a: Path, b: Path, min_similarity: str | None, exit_code: bool, model: str, engine: str | None, format: str
+    a: Path, b: Path, min_similarity: str | None, exit_code: bool, model: str, engine: str, format: str
 ) -> None:
     """Say how similar two images are, and whether they are near-duplicates. Needs no index."""
     from traceback import print_exception
@@ -33,7 +33,7 @@ def compare(
     from neardup.output.matches import write_comparison
 
     try:
-        embedder = load_embedder(model, engine)
+        embedder = load_embedder(model, engine, images=2)
         threshold = options.threshold(embedder.model, min_similarity, "default")
         comparison = compare_images(a, b, embedder, threshold)
         write_comparison(comparison.as_json(), format)

@@ -45,7 +45,7 @@ def evaluate(
     photos: int | None,
     seed: int,
     model: str,
-    engine: str | None,
+    engine: str,
     no_baselines: bool,
     calibrate: bool,
     precision: float,

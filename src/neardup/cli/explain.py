@@ -27,7 +27,7 @@ def explain(
     plot: Path | None,
     index: Path | None,
     model: str,
-    engine: str | None,
+    engine: str,
     format: str,
 ) -> None:
     """Say why images A and B match: how similar they are, and what was done to A to make B.
@@ -41,7 +41,7 @@ def explain(
     from neardup.matching import explain, hashing_for, shared_buckets
     from neardup.output.explain import write_explanation
 
-    embedder = load_embedder(model, engine)
+    embedder = load_embedder(model, engine, images=2)
     threshold = options.threshold(embedder.model, min_similarity, "default")
     first, second = embedder.embed([load_image(path, size=embedder.model.input_size) for path in (a, b)])
     similarity = float(np.clip(first.astype(np.float64) @ second, -1, 1))

@@ -13,6 +13,8 @@ from neardup.output import FORMATS
 if TYPE_CHECKING:
     from neardup.embedding import Model
 
+# As `neardup.embedding.engines` has them, which takes long to import.
+ENGINES = ("auto", "keras-example", "tensorflow", "onnx", "openvino", "onnx-cuda", "tensorrt", "tf-trt")
 INDEX_FOLDER = ".neardup"
 # Where a model has no calibrated threshold of this name: careful guesses, and said to be so.
 UNCALIBRATED = {"strict": 0.95, "default": 0.9}
@@ -57,7 +59,10 @@ output_format = click.option(
     "--format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to print the result."
 )
 model = click.option("--model", metavar="NAME", default="default", show_default=True, help="A model's name or folder.")
-engine = click.option("--engine", metavar="NAME", help="What runs the model.  [default: the best here]")
+engine = click.option(
+    "--engine", type=click.Choice(ENGINES), default="auto", show_default=True,
+    help="What runs the model; auto: the fastest that gives the reference's embeddings.",
+)  # fmt: skip
 
 
 def _similarity(ctx: click.Context, parameter: click.Parameter, chosen: str | None) -> str | None:
@@ -75,11 +80,6 @@ min_similarity = click.option(
     "--min-similarity", metavar="S", callback=_similarity,
     help="Cosine similarity from -1 to 1, or strict, default or loose: the model's calibrated thresholds.",
 )  # fmt: skip
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def threshold(model: "Model", wanted: str | None, otherwise: str) -> float:

@@ -34,14 +34,14 @@ def query(
     exact: bool,
     plot: Path | None,
     allow_private: bool,
-    engine: str | None,
+    engine: str,
     format: str,
 ) -> None:
     """Print the indexed images most similar to each IMAGE.
 
     IMAGE is a file, a folder (every image below it), an http(s) URL, or '-' (an image on stdin).
     """
-    from neardup.embedding import check_recorded, load_embedder
+    from neardup.embedding import check_recorded, cores, load_embedder
     from neardup.errors import BadInput
     from neardup.images import DECODER
     from neardup.index import Index
@@ -69,16 +69,15 @@ def query(
         note(
             f"Warning: {index} was made with another version of {opened.model.name}; run 'neardup index PATH --rebuild'"
         )
-    for what, now in (("precision", embedder.engine.precision), ("decoder", DECODER)):
-        if (then := getattr(opened.model, what)) != now:
-            note(f"Warning: {index} was made with {what} {then}, this is {now}; similarities may differ slightly")
+    if changed := opened.model.differences(embedder.engine.precision, DECODER):
+        note(f"Warning: {index}: {', '.join(changed)}; similarities may differ in the third decimal")
     lowest = None if min_similarity is None else embedder.model.threshold(min_similarity)
     drawn: list[tuple[Answer, NDArray[np.uint8] | None]] = []
     any_read = any_found = False
 
     def answers() -> Iterator[Answer]:
         nonlocal any_read, any_found
-        for image in embed_images(sources, embedder, options.cores()):
+        for image in embed_images(sources, embedder, cores()):
             any_found = True
             answer = Answer(image.source.name, error=image.error)
             if image.embedding is not None:

@@ -86,6 +86,9 @@ def train(
     from neardup.errors import BadInput
     from neardup.images import find_images
     from neardup.output import note, write_csv, write_json, write_line
+    from neardup.packages import require_packages
+
+    require_packages("training", "keras", "onnx")
     from neardup.training.copydetect import train as run
     from neardup.training.curve import plot_curve, read_log
     from neardup.training.recipe import Recipe

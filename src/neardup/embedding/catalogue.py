@@ -50,8 +50,9 @@ def verify_model(name: str) -> Check:
         model = find_model(name)
         for file in model.files:
             model.file(file)
-        embedder = load_embedder(name)
-        rows = embedder.embed_prepared(draw_samples(model.input_size, 8))
+        samples = draw_samples(model.input_size, 8)
+        embedder = load_embedder(name, images=len(samples))
+        rows = embedder.embed_prepared(samples)
         if rows.shape != (8, model.dim) or not np.isfinite(rows).all():
             raise BadModel(f"model {name}: gives {rows.shape} for 8 images, or numbers that are not finite")
         if np.abs(np.linalg.norm(rows, axis=1) - 1).max() > 1e-3 or np.abs(rows - rows[0]).max() < 1e-4:

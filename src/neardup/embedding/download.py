@@ -15,9 +15,11 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+from neardup.durable import replace_file
 from neardup.embedding.importing import import_model
 from neardup.embedding.model import Model, user_models
 from neardup.errors import BadInput, DownloadFailed
+from neardup.packages import require_packages
 
 _BUCKET = "https://storage.googleapis.com/bit_models"
 # Big Transfer's own bucket, Apache-2.0; files of about 273 MB with the classifier's head, which is left out.
@@ -35,9 +37,10 @@ Progress = Callable[[int, int], None]  # bytes here, bytes altogether
 
 
 def download_model(name: str, on_progress: Progress = lambda done, total: None) -> Model:
-    """Fetch released weights and import them under their name; raises BadInput or DownloadFailed."""
+    """Fetch released weights and import them under their name; raises BadInput, MissingPackage, DownloadFailed."""
     if name not in RELEASES:
         raise BadInput(f"no model named {name!r} to download; there are {', '.join(RELEASES)}")
+    require_packages(f"importing {name}", "onnx")  # before 273 MB are fetched
     target = user_models() / name
     if target.exists():
         raise BadInput(f"{target}: is here already; 'neardup models verify {name}' checks it")
@@ -196,9 +199,7 @@ def _check(url: str, part: Path, stated: _Stated, pins: Path) -> None:
         _about(part).unlink(missing_ok=True)
         raise DownloadFailed(f"{url}: {wrong}")
     if url not in pinned:
-        temporary = pins.with_name(pins.name + ".tmp")
-        temporary.write_text(json.dumps(pinned | {url: sha256.hexdigest()}, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(pins)
+        replace_file(pins, f"{json.dumps(pinned | {url: sha256.hexdigest()}, indent=2)}\n".encode())
 
 
 def _read_pins(pins: Path) -> dict[str, str]:

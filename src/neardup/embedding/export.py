@@ -9,6 +9,7 @@ import numpy as np
 from neardup.embedding.architecture import Architecture
 from neardup.embedding.model import FORMAT, Model, read_model
 from neardup.embedding.weights import Weights, save_weights
+from neardup.packages import require_packages
 
 
 def export_model(
@@ -21,8 +22,9 @@ def export_model(
 ) -> Model:
     """Write weights.npz and model.onnx, both rounded to float16, and config.json with their digests.
 
-    The rounded weights are the model: every engine computes from them, in float32.
+    The rounded weights are the model: every engine computes from them, in float32. Raises MissingPackage without onnx.
     """
+    require_packages(f"writing {folder / 'model.onnx'}", "onnx")
     from neardup.embedding.onnx_graph import build_onnx
 
     folder.mkdir(parents=True, exist_ok=True)

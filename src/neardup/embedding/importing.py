@@ -17,6 +17,7 @@ from neardup.embedding.architecture import BOTTLENECK, Architecture
 from neardup.embedding.conversion.verify import draw_samples
 from neardup.embedding.export import export_model
 from neardup.embedding.model import FORMAT, Model, SavedModel, read_model
+from neardup.embedding.runtimes import import_tensorflow
 from neardup.embedding.weights import load_weights, read_shapes
 from neardup.errors import BadInput, BadModel, BadWeights, EngineUnavailable
 
@@ -120,9 +121,7 @@ def _import_keras(
     source: Path, folder: Path, name: str, input_size: int | None, input_range: tuple[float, float] | None
 ) -> None:
     """A .keras file becomes a SavedModel, which needs none of its classes any more."""
-    from neardup.embedding.engines.tensorflow import import_tensorflow
-
-    tensorflow = import_tensorflow()
+    tensorflow = import_tensorflow(wanted_by=str(source))
     import keras
 
     try:
@@ -156,9 +155,7 @@ def _import_saved_model(
     input_range: tuple[float, float] | None,
     endpoint: str | None,
 ) -> None:
-    from neardup.embedding.engines.tensorflow import import_tensorflow
-
-    tensorflow = import_tensorflow()
+    tensorflow = import_tensorflow(wanted_by=str(source))
     if not (source / "saved_model.pb").is_file():
         raise BadModel(f"{source}: holds no saved_model.pb; give the folder of a TensorFlow 2 SavedModel")
     folder.mkdir(parents=True)

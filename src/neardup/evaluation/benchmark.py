@@ -294,7 +294,7 @@ def peak_memory_bytes() -> int:
 
 def describe_device(threads: int) -> str:
     """The processor, how many of its cores are used, and the GPU where there is one."""
-    from neardup.embedding.conversion.machine import find_gpu
+    from neardup.embedding.hardware import find_gpu
 
     processor = platform.processor() or platform.machine()
     try:

@@ -14,7 +14,6 @@ answers with their paths, to be looked at; `draw` leaves known pairs out.
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from neardup.embedding.hardware import cores
 from neardup.errors import BadInput, BadModel, UnreadableImage
 from neardup.evaluation.attacks import ATTACKS, Photo, attack
 from neardup.evaluation.baselines import Embed
@@ -317,7 +317,7 @@ def embed_all(
     Raises BadModel where an embedder does not return a finite row for each image.
     """
     rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in embedders}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         waiting = pool.map(make, range(min(CHUNK, jobs)))
         for first in range(0, jobs, CHUNK):
             images = list(waiting)
@@ -350,7 +350,7 @@ def without_lookalikes(paths: Sequence[Path], wanted: int) -> tuple[list[Path], 
         # A plain image has no contrast to compare: a length of at least one level keeps it away from noise.
         return levels / max(float(np.linalg.norm(levels)), 14.0)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for first in range(0, len(paths), CHUNK):
             chunk = paths[first : first + CHUNK]
             for path, row in zip(chunk, pool.map(thumbnail, chunk), strict=True):

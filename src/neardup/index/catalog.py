@@ -94,9 +94,14 @@ _TROUBLE_AROUND_IT = {
 }
 
 
+# Precisions whose embeddings of one photo are at a cosine of 0.9995 or more to each other, whatever the engine: an
+# index may hold all of them. int8 comes to 0.99.
+AGREEING = frozenset({"f32", "f16", "bf16"})
+
+
 @dataclass(frozen=True)
 class Model:
-    """What made the embeddings of an index."""
+    """What made the embeddings of an index: its first ones, where later ones came from what agrees with it."""
 
     name: str
     digest: str  # SHA-256 of the weights: the same digest, the same embeddings up to rounding
@@ -104,6 +109,15 @@ class Model:
     precision: str
     decoder: str
     dim: int
+
+    def differences(self, precision: str, decoder: str) -> list[str]:
+        """What is done otherwise now and shows in the similarities, in words."""
+        changed = []
+        if precision != self.precision and not {precision, self.precision} <= AGREEING:
+            changed.append(f"precision {self.precision} is now {precision}")
+        if decoder != self.decoder:
+            changed.append(f"decoder {self.decoder} is now {decoder}")
+        return changed
 
 
 @dataclass(frozen=True)

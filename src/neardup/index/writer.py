@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import fields
 from functools import wraps
 from pathlib import Path
 from typing import Concatenate, NamedTuple, ParamSpec, TypeVar, cast
@@ -180,12 +179,7 @@ class IndexWriter:
                 f"not of {self._model.name} ({self._model.digest[:12]}, dim {self._model.dim}); "
                 "use that model, or start over with 'neardup index PATH --rebuild'"
             )
-        changed = [
-            f"{field.name} {getattr(recorded, field.name)} is now {getattr(self._model, field.name)}"
-            for field in fields(Model)
-            if field.name in ("engine", "precision", "decoder")
-            and getattr(recorded, field.name) != getattr(self._model, field.name)
-        ]
+        changed = recorded.differences(self._model.precision, self._model.decoder)
         if changed:
             self.warning = f"{self._folder}: {', '.join(changed)}; similarities may differ in the third decimal"
         self._hyperplanes = draw_hyperplanes(

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from neardup import __version__
 from neardup.durable import replacing
+from neardup.embedding.hardware import cores
 from neardup.errors import BadInput, UnreadableImage
 from neardup.images import ByteBudget
 from neardup.report.thumbnails import Thumbnail, make_thumbnail
@@ -101,7 +102,7 @@ def _write_page(file: BinaryIO, body: BinaryIO, title: str, facts: Sequence[str]
 
 def _write_groups(groups: Iterable["DuplicateGroup"], file: BinaryIO, totals: Totals, threads: int | None) -> None:
     template = _template("group.html")
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(threads or cores()) as pool:
         for group, drawn in _with_thumbnails(groups, pool, file):
             totals.groups += 1
             totals.images += len(group.members)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from neardup.errors import BadInput, MissingPackage, UnreadableImage
+from neardup.errors import BadInput, UnreadableImage
 from neardup.images import MAX_FILE_BYTES
+from neardup.packages import load_package
 from neardup.sources.source import ImageFile, StoredSource
 
 PREFIX = "tfds:"
@@ -105,10 +106,7 @@ def open_dataset(name: str) -> Dataset:
     """
     wanted, _, split = name.removeprefix(PREFIX).partition(":")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise MissingPackage(f"{name}: needs tensorflow-datasets ({error}); pip install tensorflow-datasets") from error
+    tfds = load_package("tensorflow_datasets", name)
     try:
         return from_builder(_builder(tfds, wanted), split)
     except BadInput as error:

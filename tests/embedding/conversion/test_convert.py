@@ -8,19 +8,19 @@ import sys
 import numpy as np
 import pytest
 
-from neardup.embedding import load_embedder
+from neardup.embedding import hardware, load_embedder, runtimes
+from neardup.embedding.agreement import smallest_similarity
 from neardup.embedding.conversion import convert as convert_module
-from neardup.embedding.conversion import machine
 from neardup.embedding.conversion.convert import convert
 from neardup.embedding.conversion.onnx import prepare_graph
 from neardup.embedding.conversion.tf_trt import Job, convert_in_other_process
-from neardup.embedding.conversion.variants import Target, cache_folder, find_variant
-from neardup.embedding.conversion.verify import draw_samples, load_samples, smallest_similarity
+from neardup.embedding.conversion.verify import draw_samples, load_samples
 from neardup.embedding.engines.tensorrt import open_graph, tensorrt_options, this_machine
+from neardup.embedding.variants import Target, cache_folder, find_variant
 from neardup.errors import BadInput, BadModel, ConversionFailed, EngineUnavailable
 from tests.conftest import TINY_SIZE
 
-HAS_GPU = machine.find_gpu() is not None
+HAS_GPU = hardware.find_gpu() is not None
 without_gpu = pytest.mark.skipif(HAS_GPU, reason="this machine has a GPU: the fallback is another")
 
 
@@ -28,9 +28,9 @@ without_gpu = pytest.mark.skipif(HAS_GPU, reason="this machine has a GPU: the fa
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / "cache" / name))
-    machine.probe_tensorflow.cache_clear()
+    runtimes.probe_tensorflow.cache_clear()
     yield
-    machine.probe_tensorflow.cache_clear()
+    runtimes.probe_tensorflow.cache_clear()
 
 
 def run(*arguments, **environment):
@@ -207,13 +207,13 @@ def test_tensorrt_options(tmp_path):
 @pytest.mark.parametrize(("number", "version"), [(8601, "8.6.1"), (101302, "10.13.2"), (110000, "11.0.0")])
 def test_versions_of_tensorrt(monkeypatch, number, version):
     library = type("Library", (), {"getInferLibVersion": staticmethod(lambda: number)})
-    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: library)
-    assert machine.library_version("libnvinfer.so") == version
-    assert machine.library_version("libnvinfer.so") is not None
+    monkeypatch.setattr(hardware.ctypes, "CDLL", lambda name: library)
+    assert hardware.library_version("libnvinfer.so") == version
+    assert hardware.library_version("libnvinfer.so") is not None
 
 
 def test_no_library_no_version():
-    assert machine.library_version("libnvinfer.so.0.0.0") is None
+    assert hardware.library_version("libnvinfer.so.0.0.0") is None
 
 
 def test_similarity_is_the_worst_and_catches_what_is_no_embedding():
@@ -251,12 +251,3 @@ def test_tensorflow_may_end_its_process_but_not_this_one(tiny_model, tmp_path):
     [rows] = loaded.signatures["serving_default"](images=tensorflow.constant(samples)).values()
     reference = load_embedder(str(tiny_model.folder), "onnx").embed_prepared(samples)
     assert smallest_similarity(rows.numpy(), reference) > 0.99999
-
-
-def test_onnx_runtime_collects_nothing_about_its_users(tiny_model, tmp_path):
-    """Its release 1.31 writes a machine's id and events of every run into the cache folder unless told not to."""
-    code = f"from neardup.embedding import load_embedder; load_embedder({str(tiny_model.folder)!r})"
-    home = {"XDG_CACHE_HOME": str(tmp_path / "xdg"), "HOME": str(tmp_path / "home")}
-    inherited = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
-    subprocess.run([sys.executable, "-c", code], env=inherited | home, check=True, timeout=60)
-    assert list(tmp_path.rglob("*onnxruntime*")) == []

@@ -9,10 +9,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.embedding.conversion.machine import missing_for_onnx_tensorrt, missing_for_tf_trt
+from neardup.embedding.agreement import smallest_similarity
 from neardup.embedding.conversion.onnx import prepare_graph
 from neardup.embedding.conversion.tf_trt import Job, convert_in_other_process
-from neardup.embedding.conversion.variants import (
+from neardup.embedding.conversion.verify import (
+    MINIMUM_SIMILARITY,
+    load_samples,
+    reference_embeddings,
+)
+from neardup.embedding.engines.tensorrt import BATCHES, GRAPH, open_graph, this_machine
+from neardup.embedding.engines.tf_trt import SAVED_MODEL, this_target
+from neardup.embedding.model import Model
+from neardup.embedding.runtimes import missing_for_onnx_tensorrt, missing_for_tf_trt
+from neardup.embedding.variants import (
     PRECISIONS,
     Variant,
     cache_folder,
@@ -20,16 +29,8 @@ from neardup.embedding.conversion.variants import (
     register,
     unregister,
 )
-from neardup.embedding.conversion.verify import (
-    MINIMUM_SIMILARITY,
-    load_samples,
-    reference_embeddings,
-    smallest_similarity,
-)
-from neardup.embedding.engines.tensorrt import BATCHES, GRAPH, open_graph, this_machine
-from neardup.embedding.engines.tf_trt import SAVED_MODEL, this_target
-from neardup.embedding.model import Model
 from neardup.errors import BadInput, ConversionFailed, EngineUnavailable
+from neardup.packages import require_packages
 
 ROUTES = ("auto", "tf-trt", "onnx")
 
@@ -99,6 +100,7 @@ def _by_onnx(
     say: Callable[[str], None],
 ) -> Conversion:
     short = PRECISIONS[precision]
+    require_packages("--route onnx", "onnx")
     machine = this_machine()
     target = machine.target
     unregister(model, target, short)

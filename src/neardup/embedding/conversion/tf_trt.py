@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.embedding.conversion.variants import PRECISIONS
-from neardup.embedding.engines.tensorflow import import_tensorflow, load_keras
+from neardup.embedding.engines.tensorflow import load_keras
 from neardup.embedding.engines.tf_trt import SAVED_MODEL, SIGNATURE, open_saved_model
 from neardup.embedding.model import read_model
+from neardup.embedding.runtimes import import_tensorflow
+from neardup.embedding.variants import PRECISIONS
 from neardup.errors import ConversionFailed
 
 # Of the engines that TensorFlow keeps, one for each of these is built now, rather than during the first query.

@@ -73,15 +73,3 @@ def reference_embeddings(model: Model, samples: NDArray[np.uint8]) -> tuple[str,
     if not np.isfinite(rows).all() or np.abs(rows - centre).max() < 1e-4:
         raise BadModel(f"model {model.name}: gives one embedding for {len(samples)} different images; train it first")
     return engine.name, rows
-
-
-def smallest_similarity(rows: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
-    """The worst cosine between rows of the same number; -1 where a row is not finite or not a unit row.
-
-    rows, reference: (n, dim) float32
-    """
-    if rows.shape != reference.shape or not np.isfinite(rows).all():
-        return -1.0
-    if np.abs(np.linalg.norm(rows, axis=1) - 1).max() > 1e-2:
-        return -1.0
-    return float((rows * reference).sum(axis=1).min())

@@ -1,46 +1,30 @@
-"""What runs a model: one file per runtime, each with `load(model, *, threads, precision) -> Engine`."""
+"""What runs a model: one file per runtime, each with its SPEC; a runtime is imported when an engine is loaded."""
 
-from importlib import import_module
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
-
+from neardup.embedding.engines import keras_example, onnx, onnx_cuda, openvino, tensorflow, tensorrt, tf_trt
+from neardup.embedding.engines.spec import Engine, EngineSpec
 from neardup.embedding.model import Model
-from neardup.errors import BadInput
+from neardup.errors import BadInput, EngineUnavailable, MissingPackage
 
-# Module of each engine by the name that users type.
-ENGINES = {
-    "keras-example": "neardup.embedding.engines.keras_example",
-    "tensorflow": "neardup.embedding.engines.tensorflow",
-    "onnx": "neardup.embedding.engines.onnx",
-    "openvino": "neardup.embedding.engines.openvino",
-    "onnx-cuda": "neardup.embedding.engines.onnx_cuda",
-    "tensorrt": "neardup.embedding.engines.tensorrt",
-    "tf-trt": "neardup.embedding.engines.tf_trt",
+ENGINES: dict[str, EngineSpec] = {
+    module.SPEC.name: module.SPEC for module in (keras_example, tensorflow, onnx, openvino, onnx_cuda, tensorrt, tf_trt)
 }
-DEFAULT_ENGINE = "onnx"
+
+__all__ = ["ENGINES", "Engine", "EngineSpec", "load_engine"]
 
 
-class Engine(Protocol):
-    """A model in memory, ready to run."""
+def load_engine(name: str, model: Model, threads: int | None = None, precision: str | None = None) -> Engine:
+    """Load a model on an engine; see `Load` for what the arguments mean.
 
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def precision(self) -> str:
-        """What it computes in: f32, f16, bf16 or int8."""
-        ...
-
-    def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(n, size, size, 3) uint8 RGB to (n, dim) float32 unit rows."""
-        ...
-
-
-def load_engine(name: str, model: Model, **options: Any) -> Engine:
-    """Raises BadInput for an unknown name, EngineUnavailable where the engine cannot run here."""
+    Raises BadInput for an unknown name, EngineUnavailable, with what is missing, where the engine cannot run here.
+    """
     if name not in ENGINES:
         raise BadInput(f"no engine named {name!r}; there are {', '.join(ENGINES)}")
-    engine: Engine = import_module(ENGINES[name]).load(model, **options)
-    return engine
+    spec = ENGINES[name]
+    if precision is not None and precision not in spec.precisions:
+        others = [each.name for each in ENGINES.values() if precision in each.precisions]
+        hint = f"; {' and '.join(others)} can" if others else ""
+        raise EngineUnavailable(f"engine {name} computes in {' or '.join(spec.precisions)}, not {precision}{hint}")
+    try:
+        return spec.load(model, threads, precision)
+    except (EngineUnavailable, MissingPackage) as error:
+        raise EngineUnavailable(f"engine {name}: {error}") from error

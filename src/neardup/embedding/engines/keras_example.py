@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.embedding.engines.tensorflow import import_tensorflow, load_keras
+from neardup.embedding.engines.spec import EngineSpec
+from neardup.embedding.engines.tensorflow import load_keras
 from neardup.embedding.model import Model
-from neardup.errors import EngineUnavailable
+from neardup.embedding.runtimes import import_tensorflow
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,9 @@ class KerasExampleEngine:
         return np.concatenate([self.network.predict(image[None], verbose=0) for image in pixels])
 
 
-def load(model: Model, *, threads: int | None = None, precision: str | None = None) -> KerasExampleEngine:
-    """Raises EngineUnavailable without TensorFlow, or for another precision than f32."""
-    if precision not in (None, "f32"):
-        raise EngineUnavailable(f"engine keras-example computes in f32, not {precision}")
+def load(model: Model, threads: int | None = None, precision: str | None = None) -> KerasExampleEngine:
     import_tensorflow(threads)
     return KerasExampleEngine(load_keras(model))
+
+
+SPEC = EngineSpec("keras-example", "tensorflow", ("f32",), load)

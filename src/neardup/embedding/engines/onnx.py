@@ -1,6 +1,5 @@
 """ONNX Runtime on the CPU: the default, fastest in float32 and quick to start."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neardup.embedding.engines.spec import EngineSpec
 from neardup.embedding.model import Model
+from neardup.embedding.runtimes import import_onnxruntime
 from neardup.errors import BadModel, EngineUnavailable
 
 
@@ -24,22 +25,8 @@ class OnnxEngine:
         return np.asarray(rows, np.float32)
 
 
-def load(model: Model, *, threads: int | None = None, precision: str | None = None) -> OnnxEngine:
-    """Raises EngineUnavailable without ONNX Runtime or for another precision than f32, BadModel for a bad graph."""
-    if precision not in (None, "f32"):
-        raise EngineUnavailable(f"engine onnx computes in f32, not {precision}; openvino offers bf16")
+def load(model: Model, threads: int | None = None, precision: str | None = None) -> OnnxEngine:
     return OnnxEngine(open_session(model.file("model.onnx"), ["CPUExecutionProvider"], threads))
-
-
-def import_onnxruntime() -> Any:
-    """ONNX Runtime, told to keep to itself; raises EngineUnavailable where it is missing."""
-    # Releases such as 1.31 give the machine an id on import, and collect events and errors to send to their maker.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise EngineUnavailable(f"engine onnx needs ONNX Runtime ({error}); pip install onnxruntime") from error
-    return onnxruntime
 
 
 def open_session(
@@ -51,8 +38,8 @@ def open_session(
     """A session on the first of the providers.
 
     folded: where to write the graph with its constants folded, and nothing in it that belongs to a provider
-    Raises EngineUnavailable without ONNX Runtime, or where it quietly took another provider than the first;
-    BadModel for a bad graph.
+    Raises MissingPackage without ONNX Runtime, EngineUnavailable where it quietly took another provider than the
+    first, BadModel for a bad graph.
     """
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
@@ -69,3 +56,6 @@ def open_session(
     if session.get_providers()[0] != wanted:
         raise EngineUnavailable(f"ONNX Runtime's {wanted} does not start; its libraries are missing or do not match")
     return session
+
+
+SPEC = EngineSpec("onnx", "onnxruntime", ("f32",), load)

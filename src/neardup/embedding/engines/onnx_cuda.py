@@ -1,8 +1,10 @@
 """ONNX Runtime on an NVIDIA GPU, in float32."""
 
-from neardup.embedding.conversion.machine import missing_gpu, require_provider
 from neardup.embedding.engines.onnx import OnnxEngine, open_session
+from neardup.embedding.engines.spec import EngineSpec
+from neardup.embedding.hardware import missing_gpu
 from neardup.embedding.model import Model
+from neardup.embedding.runtimes import require_provider
 from neardup.errors import EngineUnavailable
 
 PROVIDER = "CUDAExecutionProvider"
@@ -10,12 +12,12 @@ PROVIDER = "CUDAExecutionProvider"
 OPTIONS = {"use_tf32": "0"}
 
 
-def load(model: Model, *, threads: int | None = None, precision: str | None = None) -> OnnxEngine:
-    """Raises EngineUnavailable without onnxruntime-gpu or a GPU, or for another precision than f32."""
-    if precision not in (None, "f32"):
-        raise EngineUnavailable(f"engine onnx-cuda computes in f32, not {precision}; 'neardup convert-trt' makes f16")
-    require_provider(PROVIDER, "onnx-cuda")
+def load(model: Model, threads: int | None = None, precision: str | None = None) -> OnnxEngine:
+    require_provider(PROVIDER)
     if missing := missing_gpu():
-        raise EngineUnavailable(f"engine onnx-cuda needs {missing[0]}")
+        raise EngineUnavailable(f"needs {missing[0]}")
     path = model.file("model.onnx")
-    return OnnxEngine(open_session(path, [(PROVIDER, OPTIONS), "CPUExecutionProvider"], threads), "onnx-cuda")
+    return OnnxEngine(open_session(path, [(PROVIDER, OPTIONS), "CPUExecutionProvider"], threads), SPEC.name)
+
+
+SPEC = EngineSpec("onnx-cuda", "onnxruntime", ("f32",), load)

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neardup.embedding.engines.spec import EngineSpec
 from neardup.embedding.model import Model
+from neardup.embedding.runtimes import import_openvino
 from neardup.errors import EngineUnavailable
 
 
@@ -20,18 +22,17 @@ class OpenVinoEngine:
         return np.array(self.compiled([pixels])[0], np.float32)
 
 
-def load(model: Model, *, threads: int | None = None, precision: str | None = None) -> OpenVinoEngine:
-    """Raises EngineUnavailable without OpenVINO, or for a precision other than f32 and bf16."""
-    precision = precision or "f32"
-    if precision not in ("f32", "bf16"):
-        raise EngineUnavailable(f"engine openvino computes in f32 or bf16, not {precision}")
-    try:
-        import openvino
-    except ImportError as error:
-        raise EngineUnavailable("engine openvino is not installed; pip install 'neardup[openvino]'") from error
+def load(model: Model, threads: int | None = None, precision: str | None = None) -> OpenVinoEngine:
+    openvino = import_openvino()
+    core = openvino.Core()
+    if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise EngineUnavailable("bf16 needs a processor with AMX or AVX-512 BF16")
     # Left to itself it would choose bfloat16 wherever the processor has it.
-    config = {"INFERENCE_PRECISION_HINT": precision}
+    config = {"INFERENCE_PRECISION_HINT": precision or "f32"}
     if threads:
         config["INFERENCE_NUM_THREADS"] = str(threads)
-    core = openvino.Core()
-    return OpenVinoEngine(core.compile_model(core.read_model(model.file("model.onnx")), "CPU", config), precision)
+    compiled = core.compile_model(core.read_model(model.file("model.onnx")), "CPU", config)
+    return OpenVinoEngine(compiled, precision or "f32")
+
+
+SPEC = EngineSpec("openvino", "openvino", ("f32", "bf16"), load)

@@ -1,15 +1,15 @@
 """TensorFlow: Keras on it is the reference that the other engines are held to; SavedModels run here alone."""
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neardup.embedding.engines.spec import EngineSpec
 from neardup.embedding.model import Model, SavedModel
-from neardup.embedding.weights import load_weights
+from neardup.embedding.runtimes import import_tensorflow
 from neardup.errors import BadModel, EngineUnavailable
 
 
@@ -23,10 +23,7 @@ class TensorFlowEngine:
         return np.asarray(self.function(pixels), np.float32)
 
 
-def load(model: Model, *, threads: int | None = None, precision: str | None = None) -> TensorFlowEngine:
-    """Raises EngineUnavailable without TensorFlow, or for another precision than f32."""
-    if precision not in (None, "f32"):
-        raise EngineUnavailable(f"engine tensorflow computes in f32, not {precision}")
+def load(model: Model, threads: int | None = None, precision: str | None = None) -> TensorFlowEngine:
     tensorflow = import_tensorflow(threads)
     size = model.input_size
     network = _saved_model(model, model.network) if isinstance(model.network, SavedModel) else load_keras(model)
@@ -40,24 +37,12 @@ def load(model: Model, *, threads: int | None = None, precision: str | None = No
     return TensorFlowEngine(function)
 
 
-def import_tensorflow(threads: int | None = None) -> Any:
-    """TensorFlow, told to be quiet and how many threads to use; raises EngineUnavailable where it is missing."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        import tensorflow
-    except ImportError as error:
-        raise EngineUnavailable(f"engine tensorflow needs TensorFlow ({error}); pip install tensorflow") from error
-    if threads and not tensorflow.config.threading.get_intra_op_parallelism_threads():
-        with suppress(RuntimeError):  # it is at work already, and keeps the threads that it has
-            tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
-    return tensorflow
-
-
 def load_keras(model: Model) -> Any:
     """The model in Keras on TensorFlow, weights loaded: uint8 or float 0 to 255 in, unit rows out."""
     if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
-        raise EngineUnavailable("engine tensorflow needs Keras on TensorFlow; unset KERAS_BACKEND")
+        raise EngineUnavailable("needs Keras on TensorFlow; unset KERAS_BACKEND")
     from neardup.embedding.bit import build_bit, set_weights
+    from neardup.embedding.weights import load_weights
 
     network = build_bit(model.architecture, model.input_size)
     set_weights(network, load_weights(model.file("weights.npz"), model.architecture.parameters()))
@@ -113,3 +98,6 @@ def saved_embedding(folder: str, endpoint: str, input_range: tuple[float, float]
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+SPEC = EngineSpec("tensorflow", "tensorflow", ("f32",), load)

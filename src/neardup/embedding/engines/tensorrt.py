@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neardup.embedding.conversion.machine import (
+from neardup.embedding.engines.onnx import OnnxEngine, open_session
+from neardup.embedding.engines.spec import EngineSpec
+from neardup.embedding.hardware import find_gpu, library_version
+from neardup.embedding.model import Model
+from neardup.embedding.runtimes import (
     ONNX_TRT_LIBRARY,
-    find_gpu,
-    library_version,
     missing_for_onnx_cuda,
     missing_for_onnx_tensorrt,
     require_provider,
 )
-from neardup.embedding.conversion.variants import Target, find_variant
-from neardup.embedding.engines.onnx import OnnxEngine, open_session
-from neardup.embedding.model import Model
+from neardup.embedding.variants import PRECISIONS, Target, find_variant
 from neardup.errors import EngineUnavailable
 
 GRAPH = "graph.onnx"
@@ -43,13 +43,13 @@ def this_machine() -> Machine:
     return Machine(Target("tensorrt", "cpu", None, None), missing)
 
 
-def load(model: Model, *, threads: int | None = None, precision: str | None = None) -> OnnxEngine:
-    """Raises EngineUnavailable where nothing was converted for this machine, or not in this precision."""
+def load(model: Model, threads: int | None = None, precision: str | None = None) -> OnnxEngine:
+    """What was converted for this machine last, or last in this precision."""
     machine = this_machine()
     variant = find_variant(model, machine.target, precision)
     if variant is None:
         need = f"missing here: {'; '.join(machine.missing)}" if machine.missing else "'neardup convert-trt' makes one"
-        raise EngineUnavailable(f"engine tensorrt: no variant of model {model.name} is registered; {need}")
+        raise EngineUnavailable(f"no variant of model {model.name} is registered; {need}")
     return open_graph(variant.file(GRAPH), model.input_size, machine.target, variant.precision, threads)
 
 
@@ -59,11 +59,11 @@ def open_graph(graph: Path, input_size: int, target: Target, precision: str, thr
     if target.provider != "cpu":
         providers.insert(0, ("CUDAExecutionProvider", {"use_tf32": "0"} if precision == "f32" else {}))
     if target.provider == "tensorrt":
-        require_provider("TensorrtExecutionProvider", "tensorrt")
+        require_provider("TensorrtExecutionProvider")
         options = tensorrt_options(graph.parent, input_size, precision, target.tensorrt or "")
         providers.insert(0, ("TensorrtExecutionProvider", options))
     elif target.provider == "cuda":
-        require_provider("CUDAExecutionProvider", "tensorrt")
+        require_provider("CUDAExecutionProvider")
     return OnnxEngine(open_session(graph, providers, threads), NAMES[target.provider], precision)
 
 
@@ -85,3 +85,6 @@ def tensorrt_options(folder: Path, input_size: int, precision: str, version: str
         "trt_timing_cache_path": str(folder),
         **shapes,
     }
+
+
+SPEC = EngineSpec("tensorrt", "onnxruntime", tuple(PRECISIONS.values()), load)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.embedding.conversion.machine import TF_TRT_LIBRARY, find_gpu, library_version, missing_for_tf_trt
-from neardup.embedding.conversion.variants import Target, find_variant
-from neardup.embedding.engines.tensorflow import import_tensorflow
+from neardup.embedding.engines.spec import EngineSpec
+from neardup.embedding.hardware import find_gpu, library_version
 from neardup.embedding.model import Model
+from neardup.embedding.runtimes import TF_TRT_LIBRARY, import_tensorflow, missing_for_tf_trt
+from neardup.embedding.variants import PRECISIONS, Target, find_variant
 from neardup.errors import BadModel, EngineUnavailable
 
 SAVED_MODEL = "saved_model"
@@ -37,15 +38,14 @@ def this_target() -> Target:
     return Target("tf-trt", "tensorrt", find_gpu(), library_version(TF_TRT_LIBRARY))
 
 
-def load(model: Model, *, threads: int | None = None, precision: str | None = None) -> TfTrtEngine:
-    """Raises EngineUnavailable where TF-TRT cannot run, or nothing was converted for this machine."""
+def load(model: Model, threads: int | None = None, precision: str | None = None) -> TfTrtEngine:
+    """What was converted for this machine last, or last in this precision."""
     if missing := missing_for_tf_trt():
-        raise EngineUnavailable(f"engine tf-trt: missing here: {'; '.join(missing)}")
+        raise EngineUnavailable(f"missing here: {'; '.join(missing)}")
     variant = find_variant(model, this_target(), precision)
     if variant is None:
         raise EngineUnavailable(
-            f"engine tf-trt: no variant of model {model.name} is registered;"
-            " 'neardup convert-trt --route tf-trt' makes one"
+            f"no variant of model {model.name} is registered; 'neardup convert-trt --route tf-trt' makes one"
         )
     for name in variant.files:
         variant.file(name)
@@ -61,9 +61,12 @@ def open_saved_model(folder: Path, precision: str) -> TfTrtEngine:
     try:
         ctypes.CDLL(TF_TRT_LIBRARY)
     except OSError as error:
-        raise EngineUnavailable(f"engine tf-trt: {TF_TRT_LIBRARY} cannot be loaded ({error})") from error
+        raise EngineUnavailable(f"{TF_TRT_LIBRARY} cannot be loaded ({error})") from error
     try:
         loaded = tensorflow.saved_model.load(str(folder))
         return TfTrtEngine(loaded, loaded.signatures[SIGNATURE], precision)
     except Exception as error:  # its errors share no base class
         raise BadModel(f"{folder}: TensorFlow cannot load it ({str(error).splitlines()[0]})") from error
+
+
+SPEC = EngineSpec("tf-trt", "tensorflow", tuple(PRECISIONS.values()), load)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from neardup.durable import replace_file
 from neardup.embedding.model import Model
 from neardup.errors import BadModel
 
@@ -63,9 +64,7 @@ def register(model: Model, target: Target, variant: Variant) -> None:
     """Make a verified variant findable, in one rename."""
     folder = cache_folder(model) / target.key(variant.precision)
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / (RECORD + ".tmp")
-    temporary.write_text(json.dumps(asdict(variant), indent=2) + "\n", encoding="utf-8")
-    temporary.replace(folder / RECORD)
+    replace_file(folder / RECORD, f"{json.dumps(asdict(variant), indent=2)}\n".encode())
 
 
 def unregister(model: Model, target: Target, precision: str) -> None:

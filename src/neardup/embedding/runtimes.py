@@ -1,10 +1,9 @@
-"""What of CUDA and TensorRT this machine has, found out without anything that can end the process.
+"""TensorFlow, ONNX Runtime and OpenVINO: imported quietly, and what they lack here for CUDA and TensorRT, in words.
 
 TensorFlow's own question for the loaded TensorRT aborts where the library is missing; so TensorFlow is asked in a
 process of its own, and libraries are looked for by ctypes.
 """
 
-import ctypes
 import json
 import os
 import subprocess
@@ -12,10 +11,11 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
+from typing import Any
 
-from neardup.embedding.engines.onnx import import_onnxruntime
-from neardup.errors import EngineUnavailable
+from neardup.embedding.hardware import library_version, missing_gpu
+from neardup.errors import EngineUnavailable, MissingPackage
+from neardup.packages import load_package
 
 # TensorFlow 2.17.1 opens this file by name; ONNX Runtime 1.23 to 1.31 is linked to any TensorRT of the 10 line.
 TF_TRT_LIBRARY = "libnvinfer.so.8.6.1"
@@ -39,30 +39,29 @@ print(json.dumps(found), flush=True)
 """
 
 
-@cache
-def find_gpu() -> str | None:
-    """Name of the first NVIDIA GPU, as its driver says it; None where there is no driver or no GPU."""
-    try:
-        cuda = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return None
-    device, count, name = ctypes.c_int(), ctypes.c_int(), ctypes.create_string_buffer(256)
-    if cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
-        return None
-    if cuda.cuDeviceGet(ctypes.byref(device), 0) or cuda.cuDeviceGetName(name, len(name), device):
-        return None
-    return name.value.decode(errors="replace")
+def import_onnxruntime() -> Any:
+    """ONNX Runtime, told to keep to itself; raises MissingPackage."""
+    # Releases such as 1.31 give the machine an id on import, and collect events and errors to send to their maker.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    return load_package("onnxruntime")
 
 
-def library_version(library: str) -> str | None:
-    """Version of a libnvinfer that can be loaded, such as 10.13.2; None where it cannot."""
-    try:
-        number = int(ctypes.CDLL(library).getInferLibVersion())
-    except (OSError, AttributeError):
-        return None
-    # Two digits for each part since TensorRT 10, before that one for the minor version: 101302 and 8601.
-    major, rest = divmod(number, 10000) if number >= 100000 else divmod(number, 1000)
-    return f"{major}.{rest // 100}.{rest % 100}"
+def import_openvino() -> Any:
+    """OpenVINO, told to keep to itself; raises MissingPackage."""
+    # Its import gives the user an id in ~/intel and reports itself to Intel by way of Google Analytics. Without the
+    # package that does this, which no variable stops, it does neither.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    return load_package("openvino")
+
+
+def import_tensorflow(threads: int | None = None, wanted_by: str = "") -> Any:
+    """TensorFlow, told to be quiet and how many threads to use; raises MissingPackage."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    tensorflow = load_package("tensorflow", wanted_by)
+    if threads and not tensorflow.config.threading.get_intra_op_parallelism_threads():
+        with suppress(RuntimeError):  # it is at work already, and keeps the threads that it has
+            tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+    return tensorflow
 
 
 @dataclass(frozen=True)
@@ -90,10 +89,6 @@ def probe_tensorflow() -> TensorFlowBuild:
         return TensorFlowBuild(None, "its import ended the process")
 
 
-def missing_gpu() -> list[str]:
-    return [] if find_gpu() else ["an NVIDIA GPU (the driver's libcuda.so.1 finds none)"]
-
-
 def missing_for_tf_trt() -> list[str]:
     """What TF-TRT lacks here, in words; empty where it can run."""
     missing = []
@@ -109,15 +104,15 @@ def missing_for_tf_trt() -> list[str]:
     return missing + missing_gpu()
 
 
-def require_provider(provider: str, engine: str) -> None:
-    """Load what a provider of ONNX Runtime needs; raises EngineUnavailable where there is no such provider."""
+def require_provider(provider: str) -> None:
+    """Load what a provider of ONNX Runtime needs; raises EngineUnavailable or MissingPackage where there is none."""
     onnxruntime = import_onnxruntime()
     if provider not in onnxruntime.get_available_providers():
-        installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if _is_installed(name)]
+        installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if _is_distributed(name)]
         why = f"{' and '.join(installed) or 'onnxruntime'} {onnxruntime.__version__} has no {provider}"
         if len(installed) == 2:
             why += ", for they overwrite each other"
-        raise EngineUnavailable(f"engine {engine}: {why}; scripts/gpu_setup puts onnxruntime-gpu in its place")
+        raise EngineUnavailable(f"{why}; scripts/gpu_setup puts onnxruntime-gpu in its place")
     with suppress(Exception):  # what could not be loaded early is looked for again, and named, by the session
         onnxruntime.preload_dlls()
     if provider.startswith("Tensorrt"):
@@ -127,26 +122,28 @@ def require_provider(provider: str, engine: str) -> None:
 
 def missing_for_onnx_cuda() -> list[str]:
     """What ONNX Runtime's CUDA provider lacks here, in words; empty where it can run."""
-    return _missing_provider("CUDAExecutionProvider", "onnx-cuda") + missing_gpu()
+    return _missing_provider("CUDAExecutionProvider") + missing_gpu()
 
 
 def missing_for_onnx_tensorrt() -> list[str]:
     """What ONNX Runtime's TensorRT provider lacks here, in words; empty where it can run."""
-    missing = _missing_provider("TensorrtExecutionProvider", "tensorrt")
+    missing = _missing_provider("TensorrtExecutionProvider")
     if library_version(ONNX_TRT_LIBRARY) is None:
         missing.append(f"TensorRT 10.13.2 or later of the 10 line ({ONNX_TRT_LIBRARY} on the library path)")
     return missing + missing_gpu()
 
 
-def _missing_provider(provider: str, engine: str) -> list[str]:
+def _missing_provider(provider: str) -> list[str]:
     try:
-        require_provider(provider, engine)
-    except EngineUnavailable as error:
-        return [str(error).removeprefix(f"engine {engine}: ").removeprefix("engine onnx needs ")]
+        require_provider(provider)
+    except (EngineUnavailable, MissingPackage) as error:
+        return [str(error)]
     return []
 
 
-def _is_installed(name: str) -> bool:
+def _is_distributed(name: str) -> bool:
+    from importlib import metadata  # which imports much
+
     try:
         metadata.version(name)
     except metadata.PackageNotFoundError:

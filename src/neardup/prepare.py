@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.embedding import BATCH, Embedder, preprocess
+from neardup.embedding.parts import cut_parts
 from neardup.errors import UnreadableImage
 from neardup.images import ByteBudget, decode_image, flat_margin
 from neardup.sources import Source
@@ -71,6 +72,7 @@ class Prepared:
     height: int = 0
     margin: float = 0.0  # share of the area that is a flat margin
     pixels: NDArray[np.uint8] | None = None  # None where the content is known, or unreadable
+    parts: NDArray[np.uint8] | None = None  # (parts, size, size, 3), where they were asked for
     error: str | None = None
     lasting: bool = False  # the error is the content's, and reading again would not mend it
 
@@ -93,6 +95,7 @@ class Decode:
     """Content to pixels for a model."""
 
     input_size: int
+    parts: bool = False  # those of neardup.embedding.parts, too
 
     def __call__(self, content: Content) -> Prepared:
         if content.error is not None:
@@ -104,18 +107,21 @@ class Decode:
             return Prepared(content.digest, error=str(error), lasting=lasting)
         pixels = preprocess(decoded.pixels, self.input_size)
         margin = flat_margin(pixels, decoded.width, decoded.height)
-        return Prepared(content.digest, decoded.width, decoded.height, margin, pixels)
+        parts = None
+        if self.parts:
+            parts = np.stack([preprocess(part, self.input_size) for part in cut_parts(decoded.pixels)])
+        return Prepared(content.digest, decoded.width, decoded.height, margin, pixels, parts)
 
 
-def prepare(source: Source, input_size: int) -> Prepared:
+def prepare(source: Source, decode: Decode) -> Prepared:
     """Read and decode an image, here and now."""
-    return Decode(input_size)(read(source))
+    return decode(read(source))
 
 
 def prepare_in_order(
     sources: Iterable[S],
     executor: Executor,
-    input_size: int,
+    decode: Decode,
     *,
     is_known: Callable[[bytes], bool] = lambda digest: False,
 ) -> Generator[tuple[S, Prepared]]:
@@ -123,7 +129,7 @@ def prepare_in_order(
 
     is_known: asked, in the calling thread, for the SHA-256 of what was read; what is known is not decoded
     """
-    window: _Window[S] = _Window(executor, Decode(input_size), is_known)
+    window: _Window[S] = _Window(executor, decode, is_known)
     try:
         for source in sources:
             size_bytes = source.most_bytes
@@ -205,18 +211,38 @@ class Embedded:
     """An image of a query, or the reason why there is no embedding of it."""
 
     source: Source
-    embedding: NDArray[np.float32] | None
+    digest: bytes  # SHA-256
+    embeddings: NDArray[np.float32] | None  # (1 + parts, dim): of the whole, then of its parts
     error: str | None
 
 
-def embed_images(sources: Iterable[Source], embedder: Embedder, threads: int) -> Iterator[Embedded]:
-    """Embed images, in order; those that cannot be read come with their error."""
+def embed_images(
+    sources: Iterable[Source], embedder: Embedder, threads: int, *, parts: bool = False
+) -> Iterator[Embedded]:
+    """Embed images, and their parts where asked for, in order; those that cannot be read come with their error."""
     with (
         Threads(threads) as executor,
-        closing(prepare_in_order(sources, executor, embedder.model.input_size)) as prepared,
+        closing(prepare_in_order(sources, executor, Decode(embedder.model.input_size, parts))) as prepared,
     ):
         while batch := list(islice(prepared, BATCH)):
-            readable = [p.pixels for _, p in batch if p.pixels is not None]
-            rows = iter(embedder.embed_prepared(np.stack(readable)) if readable else ())
-            for source, p in batch:
-                yield Embedded(source, None if p.pixels is None else next(rows), p.error)
+            views = [_views(p) for _, p in batch]
+            readable = [view for view in views if view is not None]
+            rows = (
+                embedder.embed_prepared(np.concatenate(readable))
+                if readable
+                else np.empty((0, embedder.dim), np.float32)
+            )
+            done = 0
+            for (source, p), view in zip(batch, views, strict=True):
+                count = 0 if view is None else len(view)
+                found = rows[done : done + count] if count else None
+                yield Embedded(source, p.digest, found, p.error)
+                done += count
+
+
+def _views(prepared: Prepared) -> NDArray[np.uint8] | None:
+    """(1 + parts, size, size, 3): the whole, then its parts; None where it cannot be read."""
+    if prepared.pixels is None:
+        return None
+    whole = prepared.pixels[None]
+    return whole if prepared.parts is None else np.concatenate([whole, prepared.parts])

@@ -4,6 +4,8 @@ Embeddings are (n, dim) floating with unit rows, in memory or a float16 memory m
 float32 in bounded blocks, so that memory does not grow with the number of rows.
 """
 
+from typing import overload
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,8 +60,21 @@ def _cosines(embedding: NDArray[np.float32], rows: NDArray[np.floating]) -> NDAr
     return similarities
 
 
+# What the cosine of an image with itself may fall short of 1 by, in float32.
 ROUNDING = 1e-6
-"""What the cosine of an image with itself may fall short of 1 by, in float32; thresholds allow for it."""
+
+
+@overload
+def reaches(similarity: float, threshold: float) -> bool: ...
+
+
+@overload
+def reaches(similarity: NDArray[np.floating], threshold: float) -> NDArray[np.bool_]: ...
+
+
+def reaches(similarity: float | NDArray[np.floating], threshold: float) -> bool | NDArray[np.bool_]:
+    """Whether a cosine is at a threshold or above, but for rounding: an image is at 1 to itself."""
+    return similarity >= threshold - ROUNDING
 
 
 def best_first(similarities: NDArray[np.float32], *tie_breakers: NDArray[np.generic], k: int) -> NDArray[np.int64]:

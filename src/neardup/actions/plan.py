@@ -11,8 +11,9 @@ from neardup.actions.files import is_same_file
 from neardup.actions.losses import Losses
 from neardup.durable import replace_file
 from neardup.errors import BadInput
-from neardup.groups import DuplicateGroup, Member, Relation
+from neardup.groups import DuplicateGroup, Member
 from neardup.groups.keep import KeepPolicy
+from neardup.matching.evidence import RELATIONS, Relation
 
 Action = Literal["report", "trash", "move", "hardlink", "symlink", "reflink", "delete"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
@@ -33,11 +34,12 @@ class Step:
     mtime_ns: int
     digest: bytes  # SHA-256 of the file
     similarity: float
-    relation: Relation
+    relation: Relation | None  # to its keeper; None: nobody looked at the two
     keeper: Path
     keeper_digest: bytes
     lost: tuple[str, ...] = ()  # what this file has and its keeper has not, in words
     notes: tuple[str, ...] = ()  # files beside it or its keeper that belong to them
+    change: str | None = None  # what was done to the keeper to make it, in words
 
     @property
     def is_same_bytes(self) -> bool:
@@ -80,8 +82,12 @@ def make_plan(
     *,
     to: Path | None = None,
     keep: KeepPolicy | None = None,
+    edited: bool = False,
 ) -> Plan:
     """Act on every member of each group but its keeper; with a link action, on the byte copies of each member.
+
+    Only what its keeper shows whole is acted on: exact and copy, what a person said is a duplicate, and what was
+    grouped without a look at the pictures, since that was asked for. `edited` adds those that show something else.
 
     Left as they are: files below `keep.under`; files that are gone, changed, links, or the very file that their keeper
     is under another name; the whole group where the keeper is gone or changed; and with a link action files of which
@@ -95,7 +101,7 @@ def make_plan(
         lost_keeper = _difference(keeper)
         for member in others:
             reason = lost_keeper and f"its keeper {lost_keeper}; run 'neardup index' again"
-            reason = reason or _reason_to_keep(member, keeper, policy)
+            reason = reason or _reason_to_keep(member, keeper, policy) or _shows_more(member, edited)
             if reason:
                 kept.append(Kept(member.path, keeper.path, reason))
                 continue
@@ -110,8 +116,9 @@ def make_plan(
                     member.relation,
                     keeper.path,
                     keeper.digest,
-                    lost,
+                    lost if member.shows_more is None else (member.shows_more, *lost),
                     notes,
+                    member.change,
                 )
             )
     return Plan(action, tuple(steps), tuple(kept), to.absolute() if to else None)
@@ -144,6 +151,15 @@ def _reason_to_keep(member: Member, keeper: Member, policy: KeepPolicy) -> str |
     if difference := _difference(member):
         return difference
     return None
+
+
+def _shows_more(member: Member, edited: bool) -> str | None:
+    """Why a member may not go for what it shows; None where it may."""
+    if member.relation in ("exact", "copy", None) or member.told or (edited and member.relation == "edited"):
+        return None
+    if member.relation == "edited":
+        return f"shows {member.shows_more or 'something else'}; --edited plans it, too"
+    return "shows another picture of the same scene"
 
 
 def _difference(member: Member) -> str | None:
@@ -212,11 +228,12 @@ def _step(entry: dict[str, Any]) -> Step:
         int(entry["mtime_ns"]),
         digest,
         float(entry["similarity"]),
-        "exact" if entry["relation"] == "exact" else "near",
+        entry["relation"] if entry["relation"] in RELATIONS else None,
         _path(entry["keeper"]),
         keeper_digest,
         tuple(map(str, entry["lost"])),
         tuple(map(str, entry["notes"])),
+        None if entry["change"] is None else str(entry["change"]),
     )
 
 

@@ -23,20 +23,17 @@ TROUBLE = 2
 def compare(
     a: Path, b: Path, min_similarity: str | None, exit_code: bool, model: str, engine: str, format: str
 ) -> None:
-    """Say how similar two images are, and whether they are near-duplicates. Needs no index."""
+    """Say how similar two images are, what one is to the other, and what was done to A to make B. Needs no index."""
     from traceback import print_exception
 
     from neardup.cli import give_up_stdout
-    from neardup.comparison import compare_images
-    from neardup.embedding import load_embedder
+    from neardup.jobs.compare import compare as run
     from neardup.output import note
     from neardup.output.matches import write_comparison
 
     try:
-        embedder = load_embedder(model, engine, images=2)
-        threshold = options.threshold(embedder.model, min_similarity, "default")
-        comparison = compare_images(a, b, embedder, threshold)
-        write_comparison(comparison.as_json(), format)
+        comparison = run(a, b, model=model, engine=engine, min_similarity=min_similarity, say=note)
+        write_comparison(comparison, format)
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:
         if not exit_code:

@@ -22,6 +22,9 @@ ACTIONS = ("report", "trash", "move", "hardlink", "symlink", "reflink", "delete"
     show_default=True,
     help="What happens to all images of a group but the first; links are for copies with the same bytes.",
 )
+@click.option(
+    "--edited", is_flag=True, help="Plan edited pictures, too: each shows something that its keeper does not, and goes."
+)
 @click.option("--to", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where to move files.")
 @click.option(
     "--plan",
@@ -32,13 +35,22 @@ ACTIONS = ("report", "trash", "move", "hardlink", "symlink", "reflink", "delete"
 @click.option("--apply", is_flag=True, help="Do it. Without this, nothing is changed.")
 @options.output_format
 def dedup(
-    index: Path, action: str, to: Path | None, plan: Path | None, apply: bool, format: str, **grouping: Any
+    index: Path,
+    action: str,
+    edited: bool,
+    to: Path | None,
+    plan: Path | None,
+    apply: bool,
+    format: str,
+    **grouping: Any,
 ) -> None:
     """Plan what to do with duplicates, and with --apply do it.
 
+    Only what its keeper shows whole is planned: exact copies, and those with nothing but losses.
+
     \b
-    JSON: {"action", "applied", "min_similarity": number or null (with --plan), "files", "size_bytes",
-    "journal": path or null, "steps": [{"path", "keeper", "similarity", "relation", "size_bytes",
+    JSON: {"action", "applied", "min_similarity": number or null (the pictures decided), "files", "size_bytes",
+    "journal": path or null, "steps": [{"path", "keeper", "similarity", "relation", "change", "size_bytes",
     "status": planned|done|skipped|failed, "reason", "target": where it was moved, "lost": [what the
     keeper has not], "notes": [files beside it]}], "kept": [{"path", "keeper", "reason"}]}
 
@@ -47,7 +59,7 @@ def dedup(
     permissions, not with its owner or extended attributes.
     """
     if plan is not None:
-        _refuse_beside_plan(*(name for name in ("action", "to", *grouping) if name != "keep_under"))
+        _refuse_beside_plan(*(name for name in ("action", "edited", "to", *grouping) if name != "keep_under"))
     elif (action == "move") != (to is not None):
         raise click.UsageError("--action move and --to DIR belong together")
     if apply and action == "report" and plan is None:
@@ -62,9 +74,9 @@ def dedup(
     if plan is not None:
         todo = protect(load_plan(plan), KeepPolicy(under=tuple(path.absolute() for path in grouping["keep_under"])))
     else:
-        found = open_groups(index, otherwise="strict", **grouping)
-        threshold = found.min_similarity
-        todo = make_plan(found.groups, action, to=to, keep=found.keep)  # type: ignore[arg-type]
+        with open_groups(index, **grouping) as found:
+            threshold = found.min_similarity
+            todo = make_plan(found.groups, action, to=to, keep=found.keep, edited=edited)  # type: ignore[arg-type]
     if todo.to is not None and any(todo.to.is_relative_to(step.path.parent) for step in todo.steps):
         note(
             f"Warning: {show_path(todo.to)} lies among the images, and 'neardup index' will find the files there again."

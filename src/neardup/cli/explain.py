@@ -1,4 +1,5 @@
-import os
+"""`neardup explain`."""
+
 from pathlib import Path
 
 import click
@@ -34,27 +35,19 @@ def explain(
 
     Finds mirroring, turns, rotation, crops, scaling and changed colours by matching details of the two. Needs no index.
     """
-    import numpy as np
-
-    from neardup.embedding import load_embedder
-    from neardup.images import load_image
-    from neardup.matching import explain, hashing_for, shared_buckets
+    from neardup.jobs.explain import explain as run
+    from neardup.output import note
     from neardup.output.explain import write_explanation
 
-    embedder = load_embedder(model, engine, images=2)
-    threshold = options.threshold(embedder.model, min_similarity, "default")
-    first, second = embedder.embed([load_image(path, size=embedder.model.input_size) for path in (a, b)])
-    similarity = float(np.clip(first.astype(np.float64) @ second, -1, 1))
-    hashing, bits = hashing_for(options.find_index(index), embedder.model.digest)
-    found = explain(
-        Path(os.path.abspath(a)),
-        Path(os.path.abspath(b)),
-        similarity=similarity,
-        threshold=threshold,
-        shared=shared_buckets(first, second, hashing, bits=bits),
+    if plot is not None:
+        from neardup.output.figures import check_plot
+
+        check_plot(plot)
+    found = run(
+        a, b, index=options.find_index(index), model=model, engine=engine, min_similarity=min_similarity, say=note
     )
     write_explanation(found, format=format)
-    if plot:
+    if plot is not None:
         from neardup.output.figures.explanation import plot_explanation
 
         plot_explanation(found, plot)

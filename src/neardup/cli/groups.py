@@ -12,6 +12,7 @@ from neardup.cli.grouping import grouping_options, open_groups
 @click.command()
 @options.index_folder
 @grouping_options
+@click.option("--similar", is_flag=True, help="Take in what shows the same scene, too, such as a burst.")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -19,10 +20,12 @@ from neardup.cli.grouping import grouping_options, open_groups
     help="Write to a file instead: .json (JSON Lines), .csv, .parquet or .html.",
 )
 @options.output_format
-def groups(index: Path, output: Path | None, format: str, **grouping: Any) -> None:
+def groups(index: Path, similar: bool, output: Path | None, format: str, **grouping: Any) -> None:
     """Print groups of near-duplicates, the image to keep first.
 
-    Every image of a group resembles its first one: groups never chain. What `neardup review` was told is honoured.
+    Candidates come from the embeddings, and the pictures are looked at: exact (the same bytes or pixels), copy (nothing
+    but losses), edited (each shows something else in places). Every image was compared with the first of its group.
+    What `neardup review` was told is honoured.
     """
     from neardup.output import note
     from neardup.output.groups import Totals, check_ending, write_group_file, write_groups
@@ -30,16 +33,18 @@ def groups(index: Path, output: Path | None, format: str, **grouping: Any) -> No
 
     if output is not None:
         check_ending(output)
-    found = open_groups(index, otherwise="default", **grouping)
-    if output is None:
-        write_groups(found.groups, format)
-        return
-    if output.suffix.lower() == ".html":
-        from neardup.report import write_report
+    with open_groups(index, similar=similar, **grouping) as found:
+        if output is None:
+            write_groups(found.groups, format)
+            return
+        if output.suffix.lower() == ".html":
+            from neardup.report import write_report
 
-        totals = Totals()
-        facts = (f"index {show_path(index)}", f"similarity {found.min_similarity:.3f} or above")
-        write_report(totals.count(found.groups), output, facts=facts)
-    else:
-        totals = write_group_file(found.groups, output)
+            totals = Totals()
+            how = "confirmed by the pictures"
+            if found.min_similarity is not None:
+                how = f"similarity {found.min_similarity:.3f} or above"
+            write_report(totals.count(found.groups), output, facts=(f"index {show_path(index)}", how))
+        else:
+            totals = write_group_file(found.groups, output)
     note(f"{totals} Written: {show_path(output)}")

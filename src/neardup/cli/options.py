@@ -11,13 +11,11 @@ from neardup.errors import BadInput
 from neardup.output import FORMATS
 
 if TYPE_CHECKING:
-    from neardup.embedding import Model
+    pass
 
 # As `neardup.embedding.engines` has them, which takes long to import.
 ENGINES = ("auto", "keras-example", "tensorflow", "onnx", "openvino", "onnx-cuda", "tensorrt", "tf-trt")
 INDEX_FOLDER = ".neardup"
-# Where a model has no calibrated threshold of this name: careful guesses, and said to be so.
-UNCALIBRATED = {"strict": 0.95, "default": 0.9}
 
 
 def find_index(chosen: Path | None) -> Path | None:
@@ -66,9 +64,9 @@ engine = click.option(
 
 
 def _similarity(ctx: click.Context, parameter: click.Parameter, chosen: str | None) -> str | None:
-    from neardup.embedding.model import THRESHOLD_NAMES, parse_similarity
+    from neardup.embedding.thresholds import NAMES, parse_similarity
 
-    if chosen is not None and chosen not in THRESHOLD_NAMES:
+    if chosen is not None and chosen not in NAMES:
         try:
             parse_similarity(chosen)
         except BadInput as error:
@@ -80,16 +78,8 @@ min_similarity = click.option(
     "--min-similarity", metavar="S", callback=_similarity,
     help="Cosine similarity from -1 to 1, or strict, default or loose: the model's calibrated thresholds.",
 )  # fmt: skip
-
-
-def threshold(model: "Model", wanted: str | None, otherwise: str) -> float:
-    """The similarity that --min-similarity asks for; `otherwise` names the threshold where it is not given."""
-    from neardup.output import note
-
-    if wanted is None and otherwise not in model.thresholds:
-        note(
-            f"Model {model.name} has no calibrated threshold '{otherwise}': {UNCALIBRATED[otherwise]} is a guess."
-            " 'neardup evaluate --calibrate' finds one; --min-similarity sets one."
-        )
-        return UNCALIBRATED[otherwise]
-    return model.threshold(wanted or otherwise)
+min_similarity_alone = click.option(
+    "--min-similarity", metavar="S", callback=_similarity,
+    help="Trust the similarity of embeddings alone, from S on, and look at no picture: a number from -1 to 1, or"
+    " strict, default or loose.",
+)  # fmt: skip

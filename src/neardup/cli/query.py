@@ -41,59 +41,41 @@ def query(
 
     IMAGE is a file, a folder (every image below it), an http(s) URL, or '-' (an image on stdin).
     """
-    from neardup.embedding import check_recorded, cores, load_embedder
-    from neardup.errors import BadInput
-    from neardup.images import DECODER
-    from neardup.index import Index
+    from neardup.jobs.query import Answer, query_images
     from neardup.output import note
-    from neardup.output.figures.matches import check_plot, plot_answers, preview
-    from neardup.output.matches import MOST_ROWS, Answer, write_answers
-    from neardup.prepare import embed_images
-    from neardup.sources.queries import open_queries
+    from neardup.output.figures import check_plot
+    from neardup.output.figures.matches import MOST_ROWS, plot_answers, preview
+    from neardup.output.matches import write_answers
 
     if plot is not None:
         check_plot(plot)
-    opened = Index.open(index)
-    if opened.model is None:
-        raise BadInput(f"{index}: holds no images yet; add some with 'neardup index PATH'")
-    sources = open_queries(
+    asked = query_images(
         images,
-        leave_out=index,
+        index,
+        top=top,
+        min_similarity=min_similarity,
+        exact=exact,
+        engine=engine,
         allow_private=allow_private,
         stdin=sys.stdin.buffer if sys.stdin else None,
+        say=note,
         on_error=lambda path, error: note(f"Warning: {path}: {error.strerror}; what is below is left out"),
     )
-    check_recorded(opened.model.name, index)
-    embedder = load_embedder(opened.model.name, engine)
-    if embedder.model.digest != opened.model.digest:
-        note(
-            f"Warning: {index} was made with another version of {opened.model.name}; run 'neardup index PATH --rebuild'"
-        )
-    if changed := opened.model.differences(embedder.engine.precision, DECODER):
-        note(f"Warning: {index}: {', '.join(changed)}; similarities may differ in the third decimal")
-    lowest = None if min_similarity is None else embedder.model.threshold(min_similarity)
     drawn: list[tuple[Answer, NDArray[np.uint8] | None]] = []
-    any_read = any_found = False
+    errors: list[str | None] = []
 
     def answers() -> Iterator[Answer]:
-        nonlocal any_read, any_found
-        for image in embed_images(sources, embedder, cores()):
-            any_found = True
-            answer = Answer(image.source.name, error=image.error)
-            if image.embedding is not None:
-                found = opened.search(image.embedding, top, min_similarity=lowest, exact=exact)
-                answer = Answer(image.source.name, found.matches, found.candidates)
-                any_read = True
-                if plot is not None and len(drawn) < MOST_ROWS:
-                    drawn.append((answer, preview(image.source)))
+        for answer in asked.answers:
+            errors.append(answer.error)
+            if plot is not None and answer.error is None and len(drawn) < MOST_ROWS:
+                drawn.append((answer, preview(answer.source)))
             yield answer
 
-    threshold = lowest if lowest is not None else embedder.model.thresholds.get("default")
-    write_answers(answers(), format, images=opened.images, tables=opened.tables or 0, threshold=threshold)
+    write_answers(answers(), format, index=asked.index, threshold=asked.threshold)
     if plot is not None and drawn:
-        plot_answers(drawn, plot, threshold=threshold)
+        plot_answers(drawn, plot, threshold=asked.threshold)
         note(f"Drawn: {plot}")
-    if not any_found:
+    if not errors:
         note("There are no images in what was given.")
-    if not any_read:
+    if all(error is not None for error in errors):
         click.get_current_context().exit(1)

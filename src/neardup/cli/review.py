@@ -16,6 +16,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.command()
 @options.index_folder
 @grouping_options
+@click.option("--similar", is_flag=True, help="Show what shows the same scene, too, such as a burst.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1.  [default: a free one]")
 @click.option("--no-browser", is_flag=True, help="Print the URL only.")
 @click.option("--plan", type=_FILE, metavar="FILE", help=f"Where to write the plan.  [default: {PLAN} in the index]")
@@ -63,15 +64,15 @@ def review(
     from neardup.review import Review
     from neardup.review.server import open_server, serve
 
-    found = open_groups(index, otherwise="default", **others)
-    decisions = Review(
-        index,
-        found.groups,
-        plan_path=(plan or index / PLAN).absolute(),
-        action=action,  # type: ignore[arg-type]
-        to=to,
-        keep=found.keep,
-    )
+    with open_groups(index, **others) as found:
+        decisions = Review(
+            index,
+            found.groups,
+            plan_path=(plan or index / PLAN).absolute(),
+            action=action,  # type: ignore[arg-type]
+            to=to,
+            keep=found.keep,
+        )
     server, guard = open_server(decisions, port=port)
     write_start(guard.url, decisions, format)
     serve(server, None if no_browser else guard.ticket())

@@ -3,17 +3,18 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from neardup.embedding.architecture import Architecture
-from neardup.errors import BadInput, BadModel
+from neardup.embedding.thresholds import parse_similarity, threshold_of
+from neardup.errors import BadModel
 
 FORMAT = 1
 DEFAULT = "copy-r26x05"
-THRESHOLD_NAMES = ("strict", "default", "loose")
 LARGEST_CONFIG_BYTES = 1 << 20
 
 
@@ -87,33 +88,9 @@ class Model:
             raise BadModel(f"{path}: damaged, its sha256 is not the one in config.json; fetch the model again")
         return path
 
-    def threshold(self, wanted: str | float) -> float:
-        """A similarity from a number in [-1, 1], or from a calibrated threshold's name."""
-        if wanted in self.thresholds:
-            return self.thresholds[str(wanted)]
-        if wanted in THRESHOLD_NAMES:
-            raise BadInput(
-                f"model {self.name}: no calibrated threshold {wanted!r}; give a number, or run 'neardup evaluate'"
-                " with --calibrate"
-            )
-        return parse_similarity(wanted)
-
-    def expected_false_match_rate(self, similarity: float) -> float | None:
-        """Highest calibrated false-match rate per pair that `similarity` still keeps; None below the loosest."""
-        rates = {"strict": 1e-9, "default": 1e-7, "loose": 1e-5}
-        kept = [rates[name] for name, value in self.thresholds.items() if name in rates and value <= similarity]
-        return min(kept, default=None)
-
-
-def parse_similarity(text: str | float) -> float:
-    """A number in [-1, 1]; raises BadInput for anything else."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
-    if not -1 <= number <= 1:
-        raise BadInput(f"similarity {text!r}: give a number from -1 to 1, or one of {', '.join(THRESHOLD_NAMES)}")
-    return number
+    def threshold(self, wanted: str | float, say: Callable[[str], None] = lambda line: None) -> float:
+        """A cosine from a number in [-1, 1], or from a threshold's name; `say` hears where that is a guess."""
+        return threshold_of(self.thresholds, wanted, model=self.name, say=say)
 
 
 def model_folders() -> list[Path]:

@@ -30,7 +30,7 @@ from neardup.errors import BadInput, NeardupError
 from neardup.evaluation.keras_tables import DictTables
 from neardup.images import find_images
 from neardup.lsh import LSH
-from neardup.prepare import Threads, prepare_in_order
+from neardup.prepare import Decode, Threads, prepare_in_order
 from neardup.sources import ImageFile, Source
 
 EXAMPLE = "keras-example"
@@ -130,7 +130,7 @@ def _decode(
     scratch: Path, sources: Iterable[Source], size: int, images: int, queries: int, threads: int, name: str
 ) -> Pixels:
     """Read, decode and shrink as `index` does; unreadable images are passed over."""
-    with Threads(threads) as executor, closing(prepare_in_order(sources, executor, size)) as prepared:
+    with Threads(threads) as executor, closing(prepare_in_order(sources, executor, Decode(size))) as prepared:
         readable = (image.pixels for _, image in prepared if image.pixels is not None)
         started = time.perf_counter()
         built = _write(scratch / "images.npy", size, islice(readable, images), images)

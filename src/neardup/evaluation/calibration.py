@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neardup.embedding.thresholds import RATES
 from neardup.errors import BadInput, BadModel
 from neardup.evaluation.attacks import ATTACKS, Photo, attack
 from neardup.evaluation.baselines import Embed
@@ -43,7 +44,6 @@ from neardup.evaluation.suite import (
     without_lookalikes,
 )
 
-RATES = {"strict": 1e-9, "default": 1e-7, "loose": 1e-5}
 PAIRS_WANTED = 100_000_000
 MOST_PHOTOS = 4000
 MOST_VERSIONS = 13

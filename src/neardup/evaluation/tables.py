@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from neardup.evaluation.calibration import RATES, FalseMatchRates, PrecisionThreshold
+from neardup.embedding.thresholds import RATES
+from neardup.evaluation.calibration import FalseMatchRates, PrecisionThreshold
 from neardup.evaluation.lookalikes import COPIES
 from neardup.evaluation.lookalikes.measure import LookalikeReport
 from neardup.evaluation.suite import Report, Scores

@@ -81,7 +81,8 @@ def _exact_pairs(images: Images, floor: float, most: int) -> tuple[NDArray[np.in
     Memory: a block of products, 64 MiB.
     """
     n = len(images)
-    unit = images.embeddings.astype(np.float32) / images.norms[:, None].astype(np.float32)
+    unit: NDArray[np.float32] = images.embeddings.astype(np.float32)
+    unit /= images.norms[:, None].astype(np.float32)
     keys = [np.empty(0, np.int64)]
     block = max(1, _BLOCK_VALUES // max(n, 1))
     for start in range(0, n, block):

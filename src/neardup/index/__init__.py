@@ -39,6 +39,12 @@ class Match:
     similarity: float  # cosine, -1 to 1
     jaccard: float  # of the two images' sets of (table, bucket) pairs: m / (2 L - m)
     tables: int  # m: how many of the L tables have both in one bucket
+    size_bytes: int = 0
+    digest: bytes = b""  # SHA-256 of the file
+    width: int = 0  # pixels, upright
+    height: int = 0
+    relation: str | None = None  # exact, copy, edited, similar or other; None: the pictures were not looked at
+    change: str | None = None  # what was done to the query to make it, or the other way round, in words
 
 
 @dataclass(frozen=True)
@@ -224,7 +230,7 @@ class Index:
             raise DamagedIndex(f"{self._path.parent}: an embedding is not a number; {REBUILD}")
         candidates = len(rows)
         if min_similarity is not None:
-            kept = similarities >= min_similarity - search.ROUNDING
+            kept = search.reaches(similarities, min_similarity)
             rows, shared, similarities = rows[kept], shared[kept], similarities[kept]
         # Similarity and jaccard rank contents; within a tie of both, paths do, so the tie at the end stays whole.
         best = search.best_first(similarities, -shared, k=k)
@@ -234,6 +240,46 @@ class Index:
             best = np.union1d(best, tied)
         matches = self._matches(rows[best], similarities[best], shared[best])
         return QueryResult(candidates, matches[:k])
+
+    def propose(
+        self, embeddings: NDArray[np.floating], *, most: int = 50, exact: bool = False
+    ) -> tuple[QueryResult, list[Match]]:
+        """What a picture and its parts propose: the result for the whole, and what any of them is close to.
+
+        embeddings: (1 + parts, dim), of unit length: of the whole, then of its parts
+        returns:    as `search` with k = most for the whole; the `most` closest of each, by the closest of them, with
+                    the similarity of the whole
+        """
+        whole = self.search(embeddings[0], most, exact=exact)
+        if self.model is None:
+            return whole, []
+        queries = np.asarray(embeddings, np.float32)
+        closest: dict[int, float] = {}
+        for query in queries:
+            rows = self.live_rows if exact else self._find_candidates(query, None)[0]
+            similarities = self._similarities(query, rows)
+            for position in search.best_first(similarities, k=most).tolist():
+                row = int(rows[position])
+                closest[row] = max(closest.get(row, -1.0), float(similarities[position]))
+        rows = np.array(sorted(closest), np.int64)
+        similarities = self._similarities(queries[0], rows)
+        near, shared = self._find_candidates(queries[0], probes=1)
+        tables = np.zeros(len(rows), np.int64)
+        place = np.searchsorted(near, rows)
+        found = place < len(near)
+        found[found] = near[place[found]] == rows[found]
+        tables[found] = shared[place[found]]
+        matches = self._matches(rows, similarities, tables)
+        by_content = dict(zip(self._digests(rows), rows.tolist(), strict=True))
+        matches.sort(key=lambda match: (-closest[by_content[match.digest]], os.fsencode(match.path)))
+        return whole, matches
+
+    def _digests(self, rows: NDArray[np.int64]) -> list[bytes]:
+        """SHA-256 of the contents of these ascending rows."""
+        with self._lock, catalog.damage_named(self._path):
+            select = "SELECT digest FROM contents WHERE id = ?"
+            found = [self._connection.execute(select, (c,)).fetchone() for c in self._contents_of(rows).tolist()]
+        return [bytes(row[0]) for row in found]
 
     def _find_candidates(
         self, query: NDArray[np.float32], probes: int | None
@@ -297,20 +343,25 @@ class Index:
         contents[order] = self._contents_of(rows[order])
         tables = len(self._hyperplanes)
         matches = [
-            Match(path, label, similarity, m / (2 * tables - m), m)
+            Match(path, label, similarity, m / (2 * tables - m), m, size_bytes, digest, width, height)
             for content, similarity, m in zip(contents.tolist(), similarities.tolist(), shared.tolist(), strict=True)
-            for path, label in self._images_of(content)
+            for path, label, size_bytes, digest, width, height in self._images_of(content)
         ]
         return sorted(matches, key=lambda match: (-match.similarity, -match.jaccard, os.fsencode(match.path)))
 
-    def _images_of(self, content: int) -> list[tuple[Path, str | None]]:
+    def _images_of(self, content: int) -> list[tuple[Path, str | None, int, bytes, int, int]]:
+        """Path, label, size in bytes, digest, width and height of a content's images, by path."""
         with self._lock, catalog.damage_named(self._path):
             found = self._connection.execute(
-                "SELECT path, label FROM images WHERE content = ? ORDER BY path", (content,)
+                "SELECT path, label, size_bytes, digest, width, height"
+                " FROM images JOIN contents ON contents.id = images.content WHERE content = ? ORDER BY path",
+                (content,),
             ).fetchall()
         if not found:
             raise DamagedIndex(f"{self._path}: no image has content {content}, which a segment holds; {REBUILD}")
-        return [(self._decode_path(path), catalog.decode_name(label)) for path, label in found]
+        for _, _, size_bytes, digest, width, height in found:
+            self._check_facts(size_bytes, 0, digest, width, height, 0.0)
+        return [(self._decode_path(path), catalog.decode_name(label), *facts) for path, label, *facts in found]
 
     def _decode_path(self, path: object) -> Path:
         name = catalog.decode_name(path)
@@ -394,7 +445,8 @@ class Index:
         ]
 
     def _images_of_rows(self, rows: NDArray[np.int64]) -> list[tuple[Path, str | None]]:
-        images = [image for content in self._contents_of(np.sort(rows)).tolist() for image in self._images_of(content)]
+        contents = self._contents_of(np.sort(rows)).tolist()
+        images = [(path, label) for content in contents for path, label, *_ in self._images_of(content)]
         return sorted(images, key=lambda image: os.fsencode(image[0]))
 
 

@@ -5,18 +5,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.embedding import BATCH, Embedder, load_embedder
+from neardup.embedding import BATCH, MANY, Embedder, load_embedder
 from neardup.errors import IndexNotWritten
 from neardup.images import DECODER
 from neardup.images.globs import Globs
 from neardup.index import Index, IndexWriter, Model
-from neardup.prepare import Executor, Prepared, Threads, prepare, prepare_in_order
+from neardup.prepare import Decode, Executor, Prepared, Threads, prepare, prepare_in_order
 from neardup.sources import StoredSource
 from neardup.sources.datasets import Dataset, is_dataset, open_dataset
 from neardup.sources.walk import Walk
@@ -55,7 +55,7 @@ def index_images(
     label_from_folder: bool = False,
     rebuild: bool = False,
     model: str = "default",
-    engine: str | None = None,
+    engine: str = "auto",
     threads: int,
     say: Callable[[str], None] = lambda line: None,
     on_progress: Callable[[IndexReport], None] = lambda report: None,
@@ -83,7 +83,7 @@ def index_images(
         return Walk(roots, leave_out=index, globs=globs, label_from_folder=label_from_folder)
 
     walk = new_walk()
-    embedder = load_embedder(model, engine, threads=threads)
+    embedder = load_embedder(model, engine, threads=threads, images=_few(new_walk(), datasets, listed))
     with Index.write(index, _recorded(embedder), rebuild=rebuild, wait=say) as writer, Threads(threads) as executor:
         if writer.warning:
             say(f"Warning: {writer.warning}")
@@ -103,6 +103,14 @@ def index_images(
         say(f"Warning: {root}: holds links, which are not followed, and no images; give the folder that they lead to")
     report.passed_over = walk.passed_over
     return report
+
+
+def _few(walk: Walk, datasets: Sequence[Dataset], listed: Iterable[Path] | None) -> int | None:
+    """How many images there are; None for more than need be counted to know that there are many."""
+    if listed is not None:
+        return None
+    found = sum(map(len, datasets)) + sum(1 for _ in islice(walk, MANY))
+    return found if found < MANY else None
 
 
 def _recorded(embedder: Embedder) -> Model:
@@ -135,7 +143,7 @@ class Indexer:
         on_progress: Callable[[IndexReport], None] = lambda report: None,
     ) -> None:
         self._writer, self._embedder, self._executor, self._on_progress = writer, embedder, executor, on_progress
-        self._input_size = embedder.model.input_size
+        self._decode = Decode(embedder.model.input_size)
         self._stats: dict[Path, tuple[int, int]] = {}  # of the images under way
         self._batch: list[tuple[StoredSource, Prepared]] = []
         self.report = IndexReport()
@@ -148,7 +156,7 @@ class Indexer:
         """
         started = time.monotonic()
         changed = filter(self._is_changed, sources)
-        prepared = prepare_in_order(changed, self._executor, self._input_size, is_known=self._is_known)
+        prepared = prepare_in_order(changed, self._executor, self._decode, is_known=self._is_known)
         try:
             with closing(prepared):
                 for source, image in prepared:
@@ -214,7 +222,7 @@ class Indexer:
                 continue
             if image.pixels is None:
                 # It was known when it was read, and has left the index since.
-                image = prepare(source, self._input_size)
+                image = prepare(source, self._decode)
                 batch[number] = source, image
             if image.pixels is not None:
                 fresh[image.digest] = image.pixels

@@ -7,8 +7,8 @@ Value = TypeVar("Value")
 
 
 class lazy(Generic[Value]):
-    """functools.cached_property without its lock, which up to Python 3.11 all instances share: pictures are worked on by
-    several threads at once. Two threads may compute the same value twice."""
+    """functools.cached_property without its lock, which up to Python 3.11 all instances share: pictures are worked on
+    by several threads at once. Two threads may compute the same value twice."""
 
     def __init__(self, compute: Callable[[Any], Value]) -> None:
         self._compute = compute

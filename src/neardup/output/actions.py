@@ -11,7 +11,7 @@ from neardup.output import note, write_csv, write_json, write_line
 from neardup.text import printable, show_bytes, show_count, show_path
 
 STEP_FIELDS = (
-    "path", "keeper", "similarity", "relation", "size_bytes", "status", "reason", "target", "lost", "notes",
+    "path", "keeper", "similarity", "relation", "change", "size_bytes", "status", "reason", "target", "lost", "notes",
 )  # fmt: skip
 UNDO_FIELDS = ("path", "status", "reason")
 _DONE = {
@@ -61,7 +61,8 @@ def write_plan(plan: Plan, format: str, *, min_similarity: float | None) -> None
 
 
 def _facts(step: Step) -> str:
-    parts = [step.relation if step.relation == "exact" else f"near {step.similarity:.3f}", show_bytes(step.size_bytes)]
+    what = step.relation if step.relation is not None else f"near {step.similarity:.3f}"
+    parts = [f"{what} ({step.change})" if step.change else what, show_bytes(step.size_bytes)]
     if step.lost:
         parts.append("loses " + ", ".join(step.lost))
     return "; ".join([*parts, *step.notes])
@@ -113,6 +114,7 @@ def _step(step: Step, outcome: Outcome | None) -> dict[str, Any]:
         "keeper": str(step.keeper),
         "similarity": step.similarity,
         "relation": step.relation,
+        "change": step.change,
         "size_bytes": step.size_bytes,
         "status": outcome.status if outcome else "planned",
         "reason": outcome.reason if outcome else None,

@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import islice
@@ -13,11 +13,14 @@ from typing import Any, BinaryIO, TextIO
 from neardup.durable import replacing
 from neardup.errors import BadInput, MissingPackage
 from neardup.groups import DuplicateGroup, Member
+from neardup.groups import Totals as LookTotals
+from neardup.output import note
 from neardup.text import plain, printable, show_bytes, show_count, show_path
 
-FIELDS = ("group", "keeper", "path", "similarity", "relation", "width", "height", "size_bytes")
+FIELDS = ("group", "keeper", "path", "similarity", "relation", "change", "width", "height", "size_bytes")
 ENDINGS = (".json", ".csv", ".parquet", ".html")
 _ROWS_AT_A_TIME = 65_536
+UNREADABLE_SHOWN = 5
 
 
 @dataclass
@@ -53,7 +56,8 @@ def write_groups(groups: Iterable[DuplicateGroup], format: str) -> None:
         _write_csv(counted, sys.stdout)
     else:
         for number, group in enumerate(counted, 1):
-            sys.stdout.write(f"Group {number}\n" + "".join(_line(member) + "\n" for member in group.members))
+            lines = [_line(member, "keep" if member is group.keeper else None) for member in group.members]
+            sys.stdout.write(f"Group {number}\n" + "".join(line + "\n" for line in lines))
         sys.stdout.write(f"{totals}\n")
 
 
@@ -83,12 +87,67 @@ def check_ending(path: Path) -> None:
         raise BadInput(f"{path}: the name ends in none of {', '.join(ENDINGS)}; the ending says what to write")
 
 
-def _line(member: Member) -> str:
+def _line(member: Member, role: str | None) -> str:
     size = f"{member.width} x {member.height}"
+    said = role or member.relation or "near"
+    words = f"  ({member.change})" if member.change and role is None else ""
+    label = f"  [{printable(member.label)}]" if member.label is not None else ""
     return (
-        f"  {member.similarity:6.3f}  {member.relation:<5}  {size:>13}  {show_bytes(member.size_bytes):>9}"
-        f"  {printable(show_path(member.path))}"
+        f"  {member.similarity:6.3f}  {said:<7}  {size:>13}  {show_bytes(member.size_bytes):>9}"
+        f"  {printable(show_path(member.path))}{label}{words}"
     )
+
+
+def tell_totals(totals: LookTotals) -> None:
+    """What looking at pairs came to, on stderr."""
+    looked = totals.confirmed + totals.refused
+    new = f", {totals.remembered:,} of them in an earlier run" if totals.remembered else ""
+    note(
+        f"{show_count(totals.candidates, 'pair')} at similarity {totals.floor:.2f} or above: {looked:,} looked at{new};"
+        f" {totals.confirmed:,} confirmed, {totals.refused:,} refused, {totals.linked:,} linked by others."
+    )
+    if totals.left_out:
+        note(f"Not looked at: {show_count(totals.left_out, 'pair')} of pictures with many look-alikes.")
+    if totals.unread:
+        note(
+            f"Not looked at, and so not confirmed: {show_count(totals.unread, 'pair')} whose files cannot be read now:"
+        )
+        for path, reason in totals.unreadable[:UNREADABLE_SHOWN]:
+            note(f"  {show_path(Path(path))}: {reason}")
+        if len(totals.unreadable) > UNREADABLE_SHOWN:
+            note(f"  ... and {len(totals.unreadable) - UNREADABLE_SHOWN:,} more")
+
+
+class LookingProgress:
+    """A progress bar for looking at pairs, on stderr, on a terminal only."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> "LookingProgress":
+        return self
+
+    def update(self, done: int, total: int) -> None:
+        if self._bar is None:
+            if not sys.stderr.isatty():
+                return
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._bar = Progress(console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task("Looking at pairs", total=total)
+            self._bar.start()
+        self._bar.update(self._task, completed=done, total=total)
+
+    def end(self, then: Callable[[LookTotals], None], totals: LookTotals) -> None:
+        self.__exit__()
+        then(totals)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
 
 
 def group_fields(number: int, group: DuplicateGroup) -> dict[str, Any]:
@@ -96,15 +155,16 @@ def group_fields(number: int, group: DuplicateGroup) -> dict[str, Any]:
     return {
         "group": number,
         "keeper": str(group.keeper.path),
-        "images": [_member_fields(member) for member in group.members],
+        "images": [_member_fields(member, group) for member in group.members],
     }
 
 
-def _member_fields(member: Member) -> dict[str, Any]:
+def _member_fields(member: Member, group: DuplicateGroup) -> dict[str, Any]:
     return {
         "path": str(member.path),
         "similarity": member.similarity,
-        "relation": member.relation,
+        "relation": "keeper" if member is group.keeper else member.relation,
+        "change": None if member is group.keeper else member.change,
         "width": member.width,
         "height": member.height,
         "size_bytes": member.size_bytes,
@@ -115,7 +175,7 @@ def _rows(groups: Iterable[DuplicateGroup]) -> Iterator[dict[str, Any]]:
     """A row for each image, in the order of FIELDS; names that are not Unicode with their bytes escaped."""
     for number, group in enumerate(groups, 1):
         for member in group.members:
-            row = {"group": number, "keeper": str(group.keeper.path), **_member_fields(member)}
+            row = {"group": number, "keeper": str(group.keeper.path), **_member_fields(member, group)}
             yield {key: plain(value) if isinstance(value, str) else value for key, value in row.items()}
 
 
@@ -136,7 +196,17 @@ def _write_parquet(groups: Iterable[DuplicateGroup], file: BinaryIO) -> None:
         import pyarrow.parquet as pq  # type: ignore[import-untyped, unused-ignore]
     except ImportError as error:
         raise MissingPackage("Parquet needs pyarrow: pip install 'neardup[parquet]'") from error
-    types = (pa.int64(), pa.string(), pa.string(), pa.float64(), pa.string(), pa.int32(), pa.int32(), pa.int64())
+    types = (
+        pa.int64(),
+        pa.string(),
+        pa.string(),
+        pa.float64(),
+        pa.string(),
+        pa.string(),
+        pa.int32(),
+        pa.int32(),
+        pa.int64(),
+    )
     schema = pa.schema(list(zip(FIELDS, types, strict=True)))
     rows = _rows(groups)
     with pq.ParquetWriter(file, schema) as writer:

@@ -1,34 +1,24 @@
 """Matches of a query, and the comparison of two images."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neardup.index import Match
+from neardup.index import Index, Match
+from neardup.jobs.compare import Comparison
+from neardup.jobs.query import Answer, is_near
 from neardup.output import write_csv, write_json, write_line
 from neardup.text import show_count, show_path
 
-# Query images in one picture; more would be too tall to look at.
-MOST_ROWS = 20
-MATCH_FIELDS = ("query", "error", "candidates", "path", "label", "similarity", "jaccard", "tables")
+MATCH_FIELDS = (
+    "query", "error", "candidates", "path", "label", "similarity", "jaccard", "tables", "relation", "change",
+)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What was found for one query image; `error` where it could not be read."""
-
-    query: str  # an absolute path, a URL, or -
-    matches: Sequence[Match] = ()
-    candidates: int = 0
-    error: str | None = None
-
-
-def write_answers(answers: Iterable[Answer], format: str, *, images: int, tables: int, threshold: float | None) -> None:
+def write_answers(answers: Iterable[Answer], format: str, *, index: Index, threshold: float) -> None:
     """One after the other, as they come.
 
-    images, tables: of the index
-    threshold:      text marks the matches below it; None where the model has none
+    threshold: where nobody looked at the pictures, text marks the matches below it
     """
     if format == "csv":
         write_csv(MATCH_FIELDS, (row for answer in answers for row in _rows(answer)))
@@ -44,17 +34,12 @@ def write_answers(answers: Iterable[Answer], format: str, *, images: int, tables
                 }
             )
         else:
-            _write_text(answer, images, tables, threshold)
+            _write_text(answer, index.images, index.tables or 0, threshold)
 
 
 def _match(match: Match) -> dict[str, object]:
-    return {
-        "path": str(match.path),
-        "label": match.label,
-        "similarity": match.similarity,
-        "jaccard": match.jaccard,
-        "tables": match.tables,
-    }
+    fields = ("label", "similarity", "jaccard", "tables", "relation", "change")
+    return {"path": str(match.path)} | {name: getattr(match, name) for name in fields}
 
 
 def _rows(answer: Answer) -> list[dict[str, object]]:
@@ -62,35 +47,45 @@ def _rows(answer: Answer) -> list[dict[str, object]]:
     return [common | _match(match) for match in answer.matches] or [common]
 
 
-def _write_text(answer: Answer, images: int, tables: int, threshold: float | None) -> None:
+def _write_text(answer: Answer, images: int, tables: int, threshold: float) -> None:
     shown = answer.query if "://" in answer.query or answer.query == "-" else show_path(Path(answer.query))
     write_line(f"Query: {shown}")
     if answer.error is not None:
         write_line(f"  {answer.error}")
         return
     write_line(f"Matches: {answer.candidates} (candidates among {show_count(images, 'image')})")
-    near = sum(threshold is None or match.similarity >= threshold for match in answer.matches)
+    near = sum(is_near(match, threshold) for match in answer.matches)
+    looked = any(match.relation is not None for match in answer.matches)
     for number, match in enumerate(answer.matches):
         if number == near:
-            write_line(f"  below the threshold of {threshold:.3f}, perhaps other pictures:")
+            write_line("  not confirmed, other pictures:" if looked else _below(threshold))
         label = f"  [{match.label}]" if match.label is not None else ""
         write_line(
-            f"  {match.similarity:6.3f}  jaccard {match.jaccard:.2f} ({match.tables}/{tables})"
-            f"  {show_path(match.path)}{label}"
+            f"  {match.similarity:6.3f}  {match.relation or '':<7} jaccard {match.jaccard:.2f} ({match.tables}/{tables})"
+            f"  {show_path(match.path)}{label}" + (f"  ({match.change})" if match.change else "")
         )
-    if not near:
-        wanted = "nothing was found" if threshold is None else f"no image reaches the threshold of {threshold:.3f}"
-        write_line(f"  {wanted[0].upper()}{wanted[1:]}.")
+    if not near and answer.matches:
+        write_line(
+            "  None of them is confirmed." if looked else f"  No image reaches the threshold of {threshold:.3f}."
+        )
+    elif not answer.matches:
+        write_line("  Nothing was found.")
 
 
-def write_comparison(fields: Mapping[str, Any], format: str) -> None:
+def _below(threshold: float) -> str:
+    return f"  below the threshold of {threshold:.3f}, perhaps other pictures:"
+
+
+def write_comparison(found: Comparison, format: str) -> None:
+    fields = found.as_json()
     if format == "json":
         write_json(fields)
     elif format == "csv":
         write_csv(list(fields), [fields])
     else:
-        verdict = "near-duplicates" if fields["duplicate"] else "different pictures"
-        write_line(f"{fields['similarity']:.3f}  {verdict} (threshold {fields['threshold']:.3f})")
+        verdict = "near-duplicates" if found.duplicate else "different pictures"
+        words = f": {found.change}" if found.change else ""
+        write_line(f"{found.similarity:.3f}  {verdict}, {found.relation}{words} (threshold {found.threshold:.3f})")
 
 
 def write_info(fields: Mapping[str, Any], format: str, buckets: Sequence[Mapping[str, Any]] | None) -> None:

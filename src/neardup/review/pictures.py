@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import numpy as np
+
 from neardup.images import ByteBudget
+from neardup.matching.maps import inverse
 from neardup.report.thumbnails import make_thumbnail
 
 Value = TypeVar("Value")
@@ -22,7 +25,8 @@ class Difference:
     """How an image differs from its keeper once they lie over each other."""
 
     jpeg: bytes | None  # None: no reliable alignment
-    aligned: bytes | None  # the keeper in the place where the image shows it
+    aligned: bytes | None  # the image laid over the keeper, in the keeper's frame
+    relation: str
     steps: tuple[str, ...]  # what was done to the keeper to make the image, in words
     confidence: str | None
 
@@ -63,17 +67,21 @@ class Pictures:
 
 
 def _compare(keeper: Path, image: Path) -> Difference:
-    from neardup.matching.colours import compare_colours, lay_over, shade_difference
-    from neardup.matching.geometry import align, load_picture
-    from neardup.output.explain import colour_steps, geometry_steps
+    from neardup.matching.judge import judge
+    from neardup.matching.picture import load_picture
+    from neardup.matching.shading import lay_in_b, shade_differences
+    from neardup.matching.words import steps
 
     a, b = load_picture(keeper), load_picture(image)
-    alignment = align(a, b)
-    if alignment is None:
-        return Difference(None, None, (), None)
-    laid = lay_over(a, b, alignment)
-    steps = (*geometry_steps(alignment), *colour_steps(compare_colours(b, laid)))
-    return Difference(_jpeg(shade_difference(b, laid)), _jpeg(laid.aligned), steps, alignment.confidence)
+    found = judge(a, b)
+    if found.matrix is None:
+        return Difference(None, None, found.relation, (), None)
+    matrix = np.array(found.matrix).reshape(3, 3)
+    told = tuple(steps(found, (a.width, a.height), (b.width, b.height)))
+    aligned = lay_in_b(b, a, inverse(matrix)).a
+    return Difference(
+        _jpeg(shade_differences(a, b, matrix)), _jpeg(aligned), found.relation, told, f"{found.confidence:.2f}"
+    )
 
 
 def _jpeg(pixels: object) -> bytes:

@@ -64,7 +64,12 @@ def create_app(review: Review, guard: Guard) -> "flask.Flask":
     @app.get("/differences/<int:group>/<int:first>/<int:second>")
     def difference(group: int, first: int, second: int) -> dict[str, Any]:
         found = pictures.difference(*_paths(review, group, first, second))
-        return {"aligned": found.jpeg is not None, "steps": found.steps, "confidence": found.confidence}
+        return {
+            "aligned": found.jpeg is not None,
+            "relation": found.relation,
+            "steps": found.steps,
+            "confidence": found.confidence,
+        }
 
     @app.get("/differences/<int:group>/<int:first>/<int:second>/<kind>")
     def difference_image(group: int, first: int, second: int, kind: str) -> flask.Response:

@@ -15,9 +15,11 @@ from typing import Literal
 
 from neardup.actions import Action, Plan, load_plan, make_plan, save_plan
 from neardup.errors import BadInput, NeardupError
-from neardup.groups import DuplicateGroup, Member
+from neardup.groups import DuplicateGroup, Member, pairs_of_group
 from neardup.groups.keep import KeepPolicy
-from neardup.index.notes import Pair, Verdict, load_verdicts, pair_of, pairs_of_group, record_verdicts
+from neardup.groups.ties import relation_to_keeper
+from neardup.index.notes import Pair, Verdict, load_verdicts, pair_of, record_verdicts
+from neardup.matching.evidence import Relation
 
 Mark = Literal["keep", "drop", "not", "later"]
 MARKS: tuple[Mark, ...] = ("keep", "drop", "not", "later")
@@ -291,7 +293,10 @@ class Review:
             if known is None or known[0] != marks:
                 # Looking at the files of a group takes a while: once, unless its marks change.
                 group = without_dropped(self.groups[number], marks)
-                known = self._plans[number] = marks, make_plan([group], self._action, to=self._to, keep=self._keep)
+                known = self._plans[number] = (
+                    marks,
+                    make_plan([group], self._action, to=self._to, keep=self._keep, edited=True),
+                )
             parts.append(known[1])
         steps = tuple(step for part in parts for step in part.steps)
         kept = tuple(kept for part in parts for kept in part.kept)
@@ -330,4 +335,8 @@ def _related(member: Member, keeper: Member, old: Member) -> Member:
         return member
     is_exact = member.digest == keeper.digest or (member.relation == "exact" and keeper.relation == "exact")
     similarity = keeper.similarity if member is old else member.similarity
-    return replace(member, relation="exact" if is_exact else "near", similarity=similarity)
+    relation: Relation | None = "exact" if is_exact else None
+    if not is_exact and member is old and keeper.evidence is not None:
+        relation = relation_to_keeper(keeper.evidence.reversed())
+    # What it shows that another keeper does not is not known; a person has looked.
+    return replace(member, relation=relation, similarity=similarity, change=None, shows_more=None, evidence=None)

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 
 from neardup.errors import BadInput
-from neardup.matching import Explanation
-from neardup.matching.colours import lay_over, shade_difference
-from neardup.matching.geometry import Alignment, Picture, inverse, load_picture, outline
-from neardup.output.explain import colour_steps, geometry_steps
+from neardup.jobs.explain import Explanation
+from neardup.matching.geometry import Alignment
+from neardup.matching.maps import inverse, outline
+from neardup.matching.picture import Picture, load_picture
+from neardup.matching.shading import lay_in_b, shade_differences
+from neardup.matching.words import steps
+from neardup.text import printable
 
 # Okabe and Ito's orange: seen with any colour vision, and on nearly any photo with the dark line below it.
 OUTLINE = "#E69F00"
@@ -25,8 +28,9 @@ def plot_explanation(found: Explanation, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    a, b = load_picture(found.a), load_picture(found.b)
-    alignment = found.alignment
+    compared = found.comparison
+    a, b = load_picture(Path(compared.a)), load_picture(Path(compared.b))
+    alignment = compared.alignment
     panels = 4 if alignment else 2
     # Each panel as wide as the widest picture, none higher than 1.6 times that.
     proportions = [p.pixels.shape[0] / p.pixels.shape[1] for p in (a, b)]
@@ -42,13 +46,14 @@ def plot_explanation(found: Explanation, path: Path) -> None:
     for panel in axes:
         panel.set_axis_off()
         panel.set_anchor("N")
-    _show(axes[0], a.pixels, "A", f"{_short(found.a)}  {found.size_a[0]} × {found.size_a[1]}")
-    _show(axes[1], b.pixels, "B", f"{_short(found.b)}  {found.size_b[0]} × {found.size_b[1]}")
+    _show(axes[0], a.pixels, "A", f"{_short(compared.a)}  {a.width} × {a.height}")
+    _show(axes[1], b.pixels, "B", f"{_short(compared.b)}  {b.width} × {b.height}")
     if alignment:
         _show_aligned(axes, a, b, alignment)
-    verdict = "duplicate" if found.duplicate else "not a duplicate"
+    verdict = "duplicate" if compared.duplicate else "not a duplicate"
+    title = f"{compared.relation.capitalize()}: {verdict}, similarity {compared.similarity:.3f}"
     figure.text(
-        0.015, 1 - 0.34 / (height + 1.45), f"Similarity {found.similarity:.3f}: {verdict} at {found.threshold:.3f}",
+        0.015, 1 - 0.34 / (height + 1.45), title,
         fontsize=14, fontweight="bold", color=INK, va="center",
     )  # fmt: skip
     figure.text(0.015, 1 - 0.66 / (height + 1.45), _summary(found), fontsize=9.5, color=QUIET, va="center")
@@ -61,7 +66,7 @@ def plot_explanation(found: Explanation, path: Path) -> None:
 def _show_aligned(axes: list[Any], a: Picture, b: Picture, alignment: Alignment) -> None:
     from matplotlib.patches import Polygon
 
-    laid = lay_over(a, b, alignment)
+    laid = lay_in_b(a, b, alignment.matrix)
     corners = {
         0: (outline(inverse(alignment.matrix), (b.width, b.height)), a),
         1: (outline(alignment.matrix, (a.width, a.height)), b),
@@ -73,9 +78,9 @@ def _show_aligned(axes: list[Any], a: Picture, b: Picture, alignment: Alignment)
             for colour, width in (("#000000a0", 3.6), (OUTLINE, 1.8)):
                 axes[number].add_patch(Polygon(scaled, closed=True, fill=False, edgecolor=colour, linewidth=width))
     faded = (b.pixels * 0.35 + 255 * 0.65).astype(np.uint8)
-    half = (laid.aligned.astype(np.uint16) + b.pixels + 1) // 2
+    half = (laid.a.astype(np.uint16) + b.pixels + 1) // 2
     _show(axes[2], np.where(laid.inside[..., None], half.astype(np.uint8), faded), "A over B", "half and half")
-    _show(axes[3], shade_difference(b, laid), "Difference", "colours made alike first")
+    _show(axes[3], shade_differences(a, b, alignment.matrix), "Differences", "what each shows that the other lacks")
 
 
 def _show(axes: Any, pixels: Any, title: str, remark: str) -> None:
@@ -93,16 +98,13 @@ def _show(axes: Any, pixels: Any, title: str, remark: str) -> None:
 
 
 def _summary(found: Explanation) -> str:
-    if found.alignment is None:
-        return "No reliable alignment: too few details of A are found again in B"
-    steps = [*geometry_steps(found.alignment), *(colour_steps(found.colours) if found.colours else [])]
-    return textwrap.shorten(
-        "From A to B: " + ("; ".join(steps) or "nothing visible changed"), LONGEST_LINE, placeholder=" …"
-    )
+    compared = found.comparison
+    if compared.alignment is None:
+        return "No alignment: too few details of A are found again in B"
+    told = "; ".join(steps(compared.evidence, compared.size_a, compared.size_b)) or "nothing visible changed"
+    return textwrap.shorten("From A to B: " + told, LONGEST_LINE, placeholder=" …")
 
 
-def _short(path: Path) -> str:
-    from neardup.text import printable
-
-    name = printable(path.name)
+def _short(path: str) -> str:
+    name = printable(Path(path).name)
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 12]}…{name[-11:]}"

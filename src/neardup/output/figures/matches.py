@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.errors import BadInput, UnreadableImage
-from neardup.output.matches import Answer
+from neardup.jobs.query import Answer, is_near
 from neardup.sources import ImageFile, Source
 from neardup.text import printable
 
+# Query images in one picture; more would be too tall to look at.
+MOST_ROWS = 20
 CELL_INCHES = 2.3
 CAPTION_INCHES = 0.62
 WIDEST = 6  # cells in a row
@@ -19,22 +21,11 @@ PREVIEW = 320  # pixels
 NEAR, FAR, QUERY, INK = "#1a7f4b", "#9a9a9a", "#2457c5", "#222222"
 
 
-def check_plot(path: Path) -> None:
-    """Raise BadInput, before any work, for a file that `plot_answers` would not write."""
-    if path.suffix.lower() != ".png":
-        raise BadInput(f"{path}: a picture is written as PNG; give a name that ends in .png")
-    if not path.absolute().parent.is_dir():
-        raise BadInput(f"{path}: no such folder; make it, or choose another file")
-
-
-def plot_answers(
-    queries: Sequence[tuple[Answer, NDArray[np.uint8] | None]], path: Path, *, threshold: float | None
-) -> None:
+def plot_answers(queries: Sequence[tuple[Answer, NDArray[np.uint8] | None]], path: Path, *, threshold: float) -> None:
     """Write a picture: for each query a row (or more) that begins with the query, then its matches, best first.
 
     queries:   answers, each with its query's `preview`; of each, the first MOST_MATCHES matches are drawn
-    threshold: matches at or above it are framed in green, others in grey; None, where nobody has set one, frames all
-               in grey
+    threshold: confirmed matches, and where nobody looked those that reach it, are framed in green, others in grey
     Raises BadInput where the file cannot be written.
     """
     import warnings
@@ -61,8 +52,8 @@ def plot_answers(
         _draw(axes[0], pixels, f"query: {name}", "", QUERY)
         for axis, match in zip(axes[1:], matches, strict=True):
             label = f"  {match.label}" if match.label is not None else ""
-            near = threshold is not None and match.similarity >= threshold
-            caption = f"{match.similarity:.3f}{label}"
+            near = is_near(match, threshold)
+            caption = " ".join(filter(None, (f"{match.similarity:.3f}", match.relation))) + label
             _draw(axis, preview(ImageFile(match.path)), match.path.name, caption, NEAR if near else FAR)
         top += height
     try:

@@ -1,0 +1,179 @@
+"""Ask an index for the images most like some others: the embeddings of a picture and its parts propose, the pictures
+decide."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from neardup.embedding import check_recorded, cores, load_embedder
+from neardup.errors import BadInput, UnreadableImage
+from neardup.images import DECODER, OnError, read_file
+from neardup.index import Index, Match
+from neardup.jobs.compare import relation_of
+from neardup.matching.align import may_match
+from neardup.matching.evidence import Evidence, Relation
+from neardup.matching.judge import judge
+from neardup.matching.picture import Picture, load_picture
+from neardup.matching.pixels import pixel_digest
+from neardup.matching.words import change
+from neardup.prepare import Embedded, embed_images
+from neardup.search import reaches
+from neardup.sources import Source
+from neardup.sources.queries import open_queries
+
+# Matches looked at beside those that are shown: so many, while their files hold no more than this. It is what takes
+# half a second; a limit on time would give another answer on another day.
+_MORE, _MORE_BYTES = 48, 12_000_000
+# What a query and each of its parts propose.
+_PROPOSED = 50
+_SAME = 0.999
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found for one query image; `error` where it could not be read."""
+
+    source: Source
+    matches: tuple[Match, ...] = ()
+    candidates: int = 0
+    error: str | None = None
+
+    @property
+    def query(self) -> str:
+        """An absolute path, a URL, or -."""
+        return self.source.name
+
+
+@dataclass(frozen=True)
+class Query:
+    """An open index and how it is asked."""
+
+    index: Index
+    threshold: float  # cosine; matches below are perhaps other pictures
+    answers: Iterator[Answer]
+
+
+def query_images(
+    images: Iterable[str],
+    index: Path,
+    *,
+    top: int = 4,
+    min_similarity: str | float | None = None,
+    exact: bool = False,
+    engine: str = "auto",
+    allow_private: bool = False,
+    stdin: BinaryIO | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    on_error: OnError | None = None,
+) -> Query:
+    """The `top` indexed images most like each of some images; confirmed ones first.
+
+    images:         files, folders, URLs, "-" for stdin
+    min_similarity: leave out those below, by the cosine alone: no picture is looked at
+    exact:          compare with every image, without the hash tables
+    say:            called with warnings
+    Raises BadInput, DamagedIndex, BadModel; an image that cannot be read is an answer with its error.
+    """
+    opened = Index.open(index)
+    if opened.model is None:
+        raise BadInput(f"{index}: holds no images yet; add some with 'neardup index PATH'")
+    sources = open_queries(images, leave_out=index, allow_private=allow_private, stdin=stdin, on_error=on_error)
+    check_recorded(opened.model.name, index)
+    embedder = load_embedder(opened.model.name, engine, images=8)
+    if embedder.model.digest != opened.model.digest:
+        say(
+            f"Warning: {index} was made with another version of {opened.model.name}; run 'neardup index PATH --rebuild'"
+        )
+    if changed := opened.model.differences(embedder.engine.precision, DECODER):
+        say(f"Warning: {index}: {', '.join(changed)}; similarities may differ in the third decimal")
+    threshold = embedder.model.threshold("default" if min_similarity is None else min_similarity, say)
+    looks = min_similarity is None
+    embedded = embed_images(sources, embedder, cores(), parts=looks)
+
+    def answers() -> Iterator[Answer]:
+        with ThreadPoolExecutor(cores(), "look") as pool:
+            for image in embedded:
+                if image.embeddings is None:
+                    yield Answer(image.source, error=image.error)
+                elif looks:
+                    yield _confirmed(opened, image, top, threshold, exact, pool)
+                else:
+                    found = opened.search(image.embeddings[0], top, min_similarity=threshold, exact=exact)
+                    yield Answer(image.source, tuple(found.matches), found.candidates)
+
+    return Query(opened, threshold, answers())
+
+
+def _confirmed(
+    index: Index, image: Embedded, top: int, threshold: float, exact: bool, pool: ThreadPoolExecutor
+) -> Answer:
+    assert image.embeddings is not None
+    whole, proposed = index.propose(image.embeddings, most=max(_PROPOSED, top), exact=exact)
+    shown = whole.matches[:top]
+    candidates = [*shown, *_more(proposed, shown)]
+    try:
+        content = image.source.read()
+        picture = load_picture(content)
+    except UnreadableImage:  # it could be read a moment ago
+        return Answer(image.source, tuple(shown), whole.candidates)
+    _ = picture.glance
+    by_content: dict[bytes, Match] = {match.digest: match for match in candidates}
+    looked = pool.map(lambda match: _look(content, image.digest, picture, match, threshold), by_content.values())
+    found = dict(zip(by_content, looked, strict=True))
+    matches = [replace(match, relation=r, change=c) for match in candidates for r, c in [found[match.digest]]]
+    matches.sort(
+        key=lambda match: (not _is_confirmed(match), -match.similarity, -match.jaccard, os.fsencode(match.path))
+    )
+    return Answer(image.source, tuple(matches[:top]), whole.candidates)
+
+
+def _is_confirmed(match: Match) -> bool:
+    return match.relation in ("exact", "copy", "edited")
+
+
+def _more(proposed: list[Match], shown: list[Match]) -> list[Match]:
+    """What is worth a look beside the matches that are shown."""
+    paths = {match.path for match in shown}
+    more: list[Match] = []
+    size_bytes = 0
+    for match in proposed:
+        if match.path in paths:
+            continue
+        size_bytes += match.size_bytes
+        if len(more) == _MORE or size_bytes > _MORE_BYTES:
+            break
+        more.append(match)
+    return more
+
+
+def _look(
+    content: bytes, digest: bytes, picture: Picture, match: Match, threshold: float
+) -> tuple[Relation | None, str | None]:
+    """What a match is to the query; None where its file is not the one that was indexed, or cannot be read."""
+    if match.digest == digest:
+        return "exact", "the same file"
+    try:
+        other_content = read_file(match.path)
+        if hashlib.sha256(other_content).digest() != match.digest:
+            return None, None
+        other = load_picture(other_content)
+        size, other_size = (picture.width, picture.height), (other.width, other.height)
+        if match.similarity >= _SAME and size == other_size:
+            pixels = pixel_digest(content)
+            if pixels is not None and pixels == pixel_digest(other_content):
+                return "exact", "the same pixels"
+    except UnreadableImage:
+        return None, None
+    evidence = judge(picture, other) if may_match(picture.glance, other.glance) else Evidence("other", 0.0)
+    return relation_of(evidence, match.similarity, threshold), change(evidence, size, other_size)
+
+
+def is_near(match: Match, threshold: float) -> bool:
+    """Whether a match is likely the same picture: confirmed, or, where nobody looked, at the threshold."""
+    if match.relation is not None:
+        return _is_confirmed(match)
+    return bool(reaches(match.similarity, threshold))

@@ -151,7 +151,7 @@ def _evaluate_lookalikes(
     from rich.console import Console
     from rich.progress import Progress
 
-    from neardup.embedding import load_embedder
+    from neardup.embedding import cores, load_embedder
     from neardup.evaluation import suite, tables
     from neardup.evaluation.lookalikes import KINDS
     from neardup.evaluation.lookalikes.measure import PICTURES, measure_lookalikes
@@ -164,7 +164,7 @@ def _evaluate_lookalikes(
         note(f"{file}: {reason}")
     if not different:
         note(f"{path}: no photos that can be read; drawn scenes stand in for them")
-    embedder = load_embedder(model, engine, threads=options.cores())
+    embedder = load_embedder(model, engine, threads=cores())
     threshold = options.threshold(embedder.model, None, "strict")  # as dedup
     with (
         Progress(console=Console(stderr=True), transient=True) as progress,
@@ -178,7 +178,7 @@ def _evaluate_lookalikes(
             kinds=kinds.split(",") if kinds else KINDS,
             photos=different,
             seed=seed,
-            threads=options.cores(),
+            threads=cores(),
             on_progress=lambda kind, done, pictures: progress.update(
                 drawing, description=kind, completed=done, total=pictures
             ),

@@ -20,9 +20,8 @@ from neardup.embedding import Embedder
 from neardup.errors import BadInput
 from neardup.evaluation.lookalikes import COPIES, KINDS, draw, most
 from neardup.groups import DuplicateGroup, find_groups
-from neardup.images import DECODER
-from neardup.index import Index, Model
-from neardup.pipeline import Indexer, find_sources
+from neardup.index import Index
+from neardup.jobs.index import index_images
 
 PICTURES, COPIED = 200, 40
 # Members that `dedup` leaves alone; what has any other relation to its keeper is taken for a copy of it.
@@ -126,21 +125,7 @@ def _save(picture: Image.Image, path: Path) -> None:
 
 
 def _indexed(pictures: Path, folder: Path, embedder: Embedder, threads: int) -> Index:
-    recorded = Model(
-        name=embedder.model.reference,
-        digest=embedder.model.digest,
-        engine=embedder.engine.name,
-        precision=embedder.engine.precision,
-        decoder=DECODER,
-        dim=embedder.dim,
-    )
-
-    def refuse(path: Path, error: OSError) -> None:
-        raise BadInput(f"{path}: {error.strerror}; what was just written there cannot be read") from error
-
-    with Index.write(folder, recorded) as writer:
-        sources = find_sources([pictures], leave_out=folder, label_from_folder=False, on_error=refuse)
-        report = Indexer(writer, embedder, threads=threads).run(sources, lambda: [pictures])
+    report = index_images([pictures], folder, model=embedder, threads=threads)
     if report.failed:
         failure = report.failed[0]
         raise BadInput(f"{failure.path}: {failure.error}; what was just written there cannot be read")

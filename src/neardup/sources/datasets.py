@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from neardup.errors import BadInput, UnreadableImage
-from neardup.images import MAX_FILE_BYTES
+from neardup.images import MAX_FILE_BYTES, modified_ns
 from neardup.packages import load_package
 from neardup.sources.source import ImageFile, StoredSource
 
 PREFIX = "tfds:"
+LONGEST_LABEL = 1000  # characters; a feature of text may hold a book
 
 
 def is_dataset(path: str) -> bool:
@@ -63,7 +64,7 @@ class Dataset(Iterable[StoredSource]):
     def __iter__(self) -> Iterator[StoredSource]:
         folder = Path(os.path.abspath(self._builder.data_dir))
         described = folder / "dataset_info.json"
-        mtime_ns = described.stat().st_mtime_ns if described.is_file() else 0
+        mtime_ns = modified_ns(described.stat()) if described.is_file() else 0
         label = self._builder.info.features[self._label] if self._label else None
         for split in self._splits:
             for record in self._read(self._records(split)):
@@ -176,6 +177,5 @@ def _label_feature(builder: Any) -> str | None:
 
 
 def _label_text(feature: Any, value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return str(feature.int2str(int(value)))
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(feature.int2str(int(value)))
+    return text[:LONGEST_LABEL]

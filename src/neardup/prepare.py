@@ -29,7 +29,7 @@ from neardup.sources import Source
 AHEAD = 4 * BATCH
 # File content in memory, read and not yet handed on: of small files as much as keeps every worker busy while the model
 # has the calling thread; of large ones as many as there are workers; a huge one alone.
-BYTES_AHEAD = 64 * 2**20
+BYTES_AHEAD = 32 * 2**20
 MOST_BYTES = 256 * 2**20
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from neardup.actions import Plan, load_plan, make_plan, save_plan
+from neardup.actions import Plan, apply_plan, load_plan, make_plan, save_plan
 from neardup.errors import BadInput
 from neardup.groups import DuplicateGroup
 from neardup.groups.keep import KeepPolicy
@@ -48,6 +48,17 @@ def test_what_is_left_alone(tmp_path: Path) -> None:
         "link": "is not a regular file",
         "protected": "is in a protected folder",
     }
+
+
+def test_a_date_beyond_what_an_index_holds_is_no_change(tmp_path: Path) -> None:
+    late = put(tmp_path / "late", b"picture", mtime_ns=2**63 + 10**9)
+    if late.stat().st_mtime_ns < 2**63:
+        pytest.skip("this file system holds no such date")
+    keeper, member = group_of(put(tmp_path / "keeper", b"picture"), late).members
+    plan = make_plan([DuplicateGroup((keeper, replace(member, mtime_ns=2**63 - 1)))], "delete")
+    assert [step.path for step in plan.steps] == [late]
+    assert apply_plan(tmp_path / "index", plan).count("done") == 1
+    assert not late.exists()
 
 
 @pytest.mark.parametrize("action", ["hardlink", "symlink", "reflink"])

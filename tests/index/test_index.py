@@ -376,6 +376,18 @@ def test_a_wrong_embedding_is_refused_and_the_rest_goes_on(folder, embedding, re
     assert paths_of(folder) == {"/a.jpg"}
 
 
+@pytest.mark.parametrize(("size_bytes", "mtime_ns"), [(2**63, 1), (-1, 1), (1, 2**63), (1, -(2**63) - 1)])
+def test_numbers_that_the_catalogue_does_not_hold_are_refused_and_the_rest_goes_on(folder, size_bytes, mtime_ns):
+    with Index.write(folder, MODEL) as writer:
+        put(writer, "/a.jpg", "a")
+        stat = {"size_bytes": size_bytes, "mtime_ns": mtime_ns}
+        with pytest.raises(BadInput, match="more than the catalogue holds"):
+            writer.add(Path("/b.jpg"), **stat, digest=digest_of("b"), width=1, height=1, embedding=embedding_of("b"))
+        with pytest.raises(BadInput, match="more than the catalogue holds"):
+            writer.fail(Path("/b.jpg"), **stat, error="truncated")
+    assert paths_of(folder) == {"/a.jpg"}
+
+
 def test_an_exception_in_the_block_takes_back_what_was_not_committed(folder):
     def interrupted() -> None:
         with Index.write(folder, MODEL) as writer:

@@ -157,6 +157,23 @@ def test_a_changed_file_keeps_the_label_that_an_earlier_run_gave_it(tmp_path, ph
     assert [image.label for image in Index.open(index)] == ["roses", "roses"]
 
 
+YEAR_NS = int(365.2425 * 86400 * 1e9)
+
+
+@pytest.mark.parametrize("year", [2300, 2400, 1600])
+def test_a_date_that_64_bits_do_not_hold_stops_nothing(tmp_path, photos, embedder, year):
+    paths = photos(3)
+    paths[1].write_bytes(b"no image")
+    for path in paths[:2]:
+        os.utime(path, ns=(0, (year - 1970) * YEAR_NS))
+    if abs(paths[0].stat().st_mtime_ns) < 2**63:
+        pytest.skip("this file system holds no such date")
+    assert counts(run_index(tmp_path / "index", embedder, tmp_path / "photos")) == (2, 0, 0, 1, 2)
+    assert counts(run_index(tmp_path / "index", embedder, tmp_path / "photos")) == (0, 2, 0, 1, 2)
+    os.utime(paths[0], ns=(0, 0))
+    assert counts(run_index(tmp_path / "index", embedder, tmp_path / "photos")) == (1, 1, 0, 1, 2)
+
+
 @pytest.fixture
 def job(tmp_path, tiny_model, capfd):
     """Runs the job; returns its report and what it had to say. It prints nothing."""

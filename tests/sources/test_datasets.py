@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from neardup.cli import main
 from neardup.errors import BadInput
+from neardup.index import Index
 from neardup.sources import ImageFile
 from neardup.sources.datasets import Record, from_builder, is_dataset, open_dataset
 from tests.conftest import draw_photo
@@ -80,15 +81,38 @@ def test_a_damaged_shard_is_said(prepared, tmp_path):
         list(open_dataset(f"tfds:{copied}:train"))
 
 
-def test_an_image_folder_gives_files(tmp_path):
-    for number in range(4):
-        path = tmp_path / "train" / LABELS[number % 2] / f"{number}.jpg"
+def image_folder(root, count):
+    for number in range(count):
+        path = root / "train" / LABELS[number % 2] / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(jpeg(number))
+
+
+def test_an_image_folder_gives_files(tmp_path):
+    image_folder(tmp_path, 4)
     for dataset in (from_builder(tfds.ImageFolder(str(tmp_path))), open_dataset(f"tfds:{tmp_path}:train")):
         files = sorted(dataset, key=lambda source: source.path.name)
         assert files == [ImageFile(tmp_path / "train" / LABELS[n % 2] / f"{n}.jpg", LABELS[n % 2]) for n in range(4)]
         assert len(dataset) == 4
+
+
+@pytest.mark.parametrize(
+    ("split", "wanted"),
+    [
+        ("train[:50%]", slice(0, 3)),
+        ("train[2:]", slice(2, 6)),
+        ("train[-1:]", slice(5, 6)),
+        ("train[1:3]", slice(1, 3)),
+    ],
+)
+def test_a_part_of_an_image_folder(tmp_path, split, wanted):
+    image_folder(tmp_path, 6)
+    whole = [source.path for source in open_dataset(f"tfds:{tmp_path}:train")]
+    part = open_dataset(f"tfds:{tmp_path}:{split}")
+    assert [source.path for source in part] == whole[wanted]
+    assert len(part) == len(whole[wanted])
+    parts = open_dataset(f"tfds:{tmp_path}:train[:2]+train[4:]+all")
+    assert [source.path for source in parts] == whole[:2] + whole[4:] + whole
 
 
 @pytest.mark.parametrize(
@@ -114,7 +138,8 @@ def test_a_data_set_without_images(tmp_path):
         open_dataset(f"tfds:{found.data_dir}")
 
 
-def test_indexing_a_data_set_twice_embeds_it_once(prepared, tiny_model, tmp_path, monkeypatch):
+@pytest.fixture
+def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
@@ -122,6 +147,10 @@ def test_indexing_a_data_set_twice_embeds_it_once(prepared, tiny_model, tmp_path
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
 
+    return run
+
+
+def test_indexing_a_data_set_twice_embeds_it_once(prepared, tiny_model, tmp_path, run):
     name, model = f"tfds:{prepared.data_dir}:train", str(tiny_model.folder)
     first, second = (run("index", name, "--model", model) for _ in range(2))
     assert (first["indexed"], first["images"], first["failed"]) == (12, 12, [])
@@ -131,3 +160,19 @@ def test_indexing_a_data_set_twice_embeds_it_once(prepared, tiny_model, tmp_path
     assert match["label"] == "tulips"
     assert match["path"].startswith(str(prepared.data_dir))
     assert match["similarity"] > 0.999
+
+
+@pytest.mark.parametrize("splits", [("train", "train"), ("train[:75%]", "train[25%:]"), ("", "train", "test[:1]")])
+def test_records_that_are_asked_for_twice_count_once(prepared, tiny_model, run, splits):
+    names = [f"tfds:{prepared.data_dir}:{split}".removesuffix(":") for split in splits]
+    report = run("index", *names, "--model", str(tiny_model.folder))
+    assert report["indexed"] == report["images"] == (15 if "" in splits else 12)
+
+
+def test_a_folder_as_such_and_as_a_data_set_counts_once_and_has_labels(tiny_model, tmp_path, run):
+    image_folder(tmp_path / "photos", 4)
+    for names in (("photos", "tfds:./photos"), ("tfds:./photos:train[:50%]", "tfds:./photos")):
+        report = run("index", *names, "--model", str(tiny_model.folder), "--rebuild")
+        assert (report["indexed"], report["images"]) == (4, 4)
+        with Index.open(tmp_path / ".neardup") as index:
+            assert sorted(image.label for image in index) == ["daisy", "daisy", "tulips", "tulips"]

@@ -12,6 +12,7 @@ from neardup.actions.journal import Journal, Record, journals
 from neardup.actions.plan import LINKS, Plan, Step
 from neardup.actions.report import Outcome, Report
 from neardup.errors import BadInput, MissingPackage
+from neardup.images import modified_ns
 from neardup.index import store
 
 _LONGEST_NAME_BYTES = 255
@@ -100,7 +101,7 @@ class _Run:
             return Outcome(step.path, "failed", "is not a regular file any more")
         if files.is_same_file(step.path, step.keeper):
             return Outcome(step.path, "skipped", "is the same file as its keeper")
-        if (found.st_size, found.st_mtime_ns) != (step.size_bytes, step.mtime_ns):
+        if (found.st_size, modified_ns(found)) != (step.size_bytes, step.mtime_ns):
             return Outcome(step.path, "failed", "has changed since it was indexed; run 'neardup index' again")
         if files.digest_of(step.path) != step.digest:
             return Outcome(step.path, "failed", "has other bytes than were indexed; run 'neardup index' again")

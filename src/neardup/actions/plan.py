@@ -13,6 +13,7 @@ from neardup.durable import replace_file
 from neardup.errors import BadInput
 from neardup.groups import DuplicateGroup, Member
 from neardup.groups.keep import KeepPolicy
+from neardup.images import modified_ns
 from neardup.matching.evidence import RELATIONS, Relation
 
 Action = Literal["report", "trash", "move", "hardlink", "symlink", "reflink", "delete"]
@@ -170,7 +171,7 @@ def _difference(member: Member) -> str | None:
         return "is gone" if isinstance(error, FileNotFoundError) else f"cannot be looked at ({error.strerror})"
     if not stat.S_ISREG(found.st_mode):
         return "is not a regular file"
-    if (found.st_size, found.st_mtime_ns) != (member.size_bytes, member.mtime_ns):
+    if (found.st_size, modified_ns(found)) != (member.size_bytes, member.mtime_ns):
         return "has changed since it was indexed"
     return None
 

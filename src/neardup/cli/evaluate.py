@@ -146,12 +146,12 @@ def _refuse_beside_lookalikes(*names: str) -> None:
 
 
 def _evaluate_lookalikes(
-    path: Path, photos: int | None, seed: int, model: str, engine: str | None, kinds: str | None, format: str
+    path: Path, photos: int | None, seed: int, model: str, engine: str, kinds: str | None, format: str
 ) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from neardup.embedding import load_embedder
+    from neardup.embedding import cores, load_embedder
     from neardup.evaluation import suite, tables
     from neardup.evaluation.lookalikes import KINDS
     from neardup.evaluation.lookalikes.measure import PICTURES, measure_lookalikes
@@ -164,8 +164,7 @@ def _evaluate_lookalikes(
         note(f"{file}: {reason}")
     if not different:
         note(f"{path}: no photos that can be read; drawn scenes stand in for them")
-    embedder = load_embedder(model, engine, threads=options.cores())
-    threshold = options.threshold(embedder.model, None, "strict")  # as dedup
+    embedder = load_embedder(model, engine, threads=cores())
     with (
         Progress(console=Console(stderr=True), transient=True) as progress,
         tempfile.TemporaryDirectory(prefix="neardup-lookalikes-") as folder,
@@ -174,11 +173,10 @@ def _evaluate_lookalikes(
         report = measure_lookalikes(
             Path(folder),
             embedder,
-            min_similarity=threshold,
             kinds=kinds.split(",") if kinds else KINDS,
             photos=different,
             seed=seed,
-            threads=options.cores(),
+            threads=cores(),
             on_progress=lambda kind, done, pictures: progress.update(
                 drawing, description=kind, completed=done, total=pictures
             ),

@@ -45,7 +45,6 @@ def index(
     ('*' also stands for slashes, and case counts). What is left out leaves the index as well. A PATH that is a file, or
     comes on stdin, is matched by its name.
     """
-    from neardup.embedding.hardware import cores
     from neardup.images.globs import Globs
     from neardup.jobs.index import index_images
     from neardup.output import note
@@ -65,7 +64,7 @@ def index(
             rebuild=rebuild,
             model=model,
             engine=engine,
-            threads=threads or cores(),
+            threads=threads,
             say=note,
             on_progress=progress.update,
             on_total=progress.set_total if progress.is_shown else None,

@@ -5,7 +5,7 @@ find_images ─▶ Path ─ read_file ─▶ bytes ─ decode_image ─▶ Decod
 
 from neardup.images.budget import ByteBudget
 from neardup.images.decode import DECODER, Decoded, decode_image, load_image
-from neardup.images.files import MAX_FILE_BYTES, read_file
+from neardup.images.files import MAX_FILE_BYTES, modified_ns, read_file
 from neardup.images.find import OnError, find_images
 from neardup.images.margin import flat_margin, margin_mask
 
@@ -20,5 +20,6 @@ __all__ = [
     "flat_margin",
     "load_image",
     "margin_mask",
+    "modified_ns",
     "read_file",
 ]

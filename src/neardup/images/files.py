@@ -11,12 +11,21 @@ from neardup.images.formats import HEAD_BYTES, format_of
 
 MAX_FILE_BYTES = 2**30
 
+_LAST_NS = 2**63 - 1
 _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 def shown(path: Path) -> str:
     """The path for a message of one line: quoted and escaped where it holds newlines or bytes that are not text."""
     return str(path) if str(path).isprintable() else repr(str(path))
+
+
+def modified_ns(found: os.stat_result) -> int:
+    """Modification time in nanoseconds since 1970, as far as 63 bits go, which is what an index keeps: 1677 to 2262.
+
+    File systems hold more, and a camera whose clock was wrong, or a hand-made archive, brings any date.
+    """
+    return max(-_LAST_NS, min(found.st_mtime_ns, _LAST_NS))
 
 
 def begins_like_an_image(path: Path) -> bool:

@@ -84,6 +84,11 @@ def _encoded(name: str | None) -> bytes | None:
     return None if name is None else os.fsencode(name)
 
 
+def _check_stat(path: Path, size_bytes: int, mtime_ns: int) -> None:
+    if not (0 <= size_bytes < 2**63 and -(2**63) <= mtime_ns < 2**63):
+        raise BadInput(f"{path}: {size_bytes} bytes, modified at {mtime_ns} ns: more than the catalogue holds")
+
+
 def _whole(method: Callable[Concatenate["IndexWriter", _P], _R], /) -> Callable[Concatenate["IndexWriter", _P], _R]:
     """One step at a time; one that fails or is interrupted half-way takes everything since the last commit with it."""
 
@@ -241,6 +246,7 @@ class IndexWriter:
         """
         if len(digest) != 32:
             raise BadInput(f"{path}: a SHA-256 has 32 bytes, not {len(digest)}")
+        _check_stat(path, size_bytes, mtime_ns)
         content = self.content(digest)
         if content is None:
             if not (0 <= margin < 1 and 0 < width < 2**31 and 0 < height < 2**31):
@@ -285,6 +291,7 @@ class IndexWriter:
     @_whole
     def fail(self, path: Path, *, size_bytes: int, mtime_ns: int, error: str) -> None:
         """Record that a file cannot be decoded, in place of what was recorded of this path."""
+        _check_stat(path, size_bytes, mtime_ns)
         key = os.fsencode(path)
         self._lost_images |= self._connection.execute("DELETE FROM images WHERE path = ?", (key,)).rowcount > 0
         self._connection.execute(

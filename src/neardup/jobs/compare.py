@@ -77,11 +77,9 @@ def compare_with(
     say: Callable[[str], None] = lambda line: None,
 ) -> Comparison:
     threshold = embedder.model.threshold("default" if min_similarity is None else min_similarity, say)
-    contents = [_read(path) for path in (a, b)]
+    contents = [_content(path) for path in (a, b)]
     size = embedder.model.input_size
-    pixels = [
-        _named(path, lambda c=content: load_image(c, size=size)) for path, content in zip((a, b), contents, strict=True)
-    ]
+    pixels = [_named(path, partial(load_image, c, size=size)) for path, c in zip((a, b), contents, strict=True)]
     first, second = embedder.embed(pixels).astype(np.float64)
     similarity = float(np.clip(first @ second, -1.0, 1.0))
     pictures = [_named(path, partial(load_picture, c)) for path, c in zip((a, b), contents, strict=True)]

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.embedding import BATCH, MANY, Embedder, load_embedder
+from neardup.embedding import AUTO, BATCH, MANY, Embedder, load_embedder
+from neardup.embedding.hardware import cores
 from neardup.errors import IndexNotWritten
 from neardup.images import DECODER
 from neardup.images.globs import Globs
@@ -54,9 +55,9 @@ def index_images(
     globs: Globs | None = None,
     label_from_folder: bool = False,
     rebuild: bool = False,
-    model: str = "default",
-    engine: str = "auto",
-    threads: int,
+    model: str | Embedder = "default",
+    engine: str = AUTO,
+    threads: int | None = None,
     say: Callable[[str], None] = lambda line: None,
     on_progress: Callable[[IndexReport], None] = lambda report: None,
     on_total: Callable[[int], None] | None = None,
@@ -69,6 +70,8 @@ def index_images(
     globs:             which files are wanted; what is not leaves the index like what vanished
     label_from_folder: keep the name of each file's folder as its label
     rebuild:           start over, with another model for instance
+    model:             a name, or the path of a model's folder, for `engine` to run; or one that is loaded
+    threads:           processor cores to use; None: all that this process may use
     say:               called with warnings, and before waiting for another writer
     on_progress:       called with the counts so far, from this thread
     on_total:          called once, from another thread, with the number of images that there are; not with a list
@@ -83,7 +86,11 @@ def index_images(
         return Walk(roots, leave_out=index, globs=globs, label_from_folder=label_from_folder)
 
     walk = new_walk()
-    embedder = load_embedder(model, engine, threads=threads, images=_few(new_walk(), datasets, listed))
+    threads = threads or cores()
+    if isinstance(model, Embedder):
+        embedder = model
+    else:
+        embedder = load_embedder(model, engine, threads=threads, images=_few(new_walk(), datasets, listed))
     with Index.write(index, _recorded(embedder), rebuild=rebuild, wait=say) as writer, Threads(threads) as executor:
         if writer.warning:
             say(f"Warning: {writer.warning}")

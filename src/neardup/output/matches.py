@@ -60,16 +60,14 @@ def _write_text(answer: Answer, images: int, tables: int, threshold: float) -> N
         if number == near:
             write_line("  not confirmed, other pictures:" if looked else _below(threshold))
         label = f"  [{match.label}]" if match.label is not None else ""
+        relation = f"{match.relation or '':<8}" if looked else ""
+        words = f"  ({match.change})" if match.change else ""
         write_line(
-            f"  {match.similarity:6.3f}  {match.relation or '':<7} jaccard {match.jaccard:.2f} ({match.tables}/{tables})"
-            f"  {show_path(match.path)}{label}" + (f"  ({match.change})" if match.change else "")
+            f"  {match.similarity:6.3f}  {relation}jaccard {match.jaccard:.2f} ({match.tables}/{tables})"
+            f"  {show_path(match.path)}{label}{words}"
         )
-    if not near and answer.matches:
-        write_line(
-            "  None of them is confirmed." if looked else f"  No image reaches the threshold of {threshold:.3f}."
-        )
-    elif not answer.matches:
-        write_line("  Nothing was found.")
+    if not answer.matches:
+        write_line("  Nothing was found." if looked else f"  No image reaches the threshold of {threshold:.3f}.")
 
 
 def _below(threshold: float) -> str:

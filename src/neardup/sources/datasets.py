@@ -8,15 +8,17 @@ whatever part of a split is read, and another for another version. Nothing lies 
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from neardup.errors import BadInput, UnreadableImage
-from neardup.images import MAX_FILE_BYTES
+from neardup.images import MAX_FILE_BYTES, modified_ns
 from neardup.packages import load_package
 from neardup.sources.source import ImageFile, StoredSource
 
 PREFIX = "tfds:"
+LONGEST_LABEL = 1000  # characters; a feature of text may hold a book
 
 
 def is_dataset(path: str) -> bool:
@@ -60,27 +62,37 @@ class Dataset(Iterable[StoredSource]):
         return sum(self._builder.info.splits[split].num_examples for split in self._splits)
 
     def __iter__(self) -> Iterator[StoredSource]:
-        import tensorflow_datasets as tfds
-
         folder = Path(os.path.abspath(self._builder.data_dir))
         described = folder / "dataset_info.json"
-        mtime_ns = described.stat().st_mtime_ns if described.is_file() else 0
+        mtime_ns = modified_ns(described.stat()) if described.is_file() else 0
         label = self._builder.info.features[self._label] if self._label else None
         for split in self._splits:
-            records = self._builder.as_dataset(
-                split=split,
-                decoders={self._image: tfds.decode.SkipDecoding()},
-                # Ids name shard and number; the order is the one on disk, and memory stays small.
-                read_config=tfds.ReadConfig(add_tfds_id=True, interleave_cycle_length=1, try_autocache=False),
-                shuffle_files=False,
-            )
-            for record in self._read(records):
+            for record in self._read(self._records(split)):
                 text = _label_text(label, record[self._label]) if self._label else None
                 if "image/filename" in record and "tfds_id" not in record:  # an image folder's records are files
                     yield ImageFile(Path(os.path.abspath(os.fsdecode(record["image/filename"]))), text)
                 else:
                     place = folder / record["tfds_id"].decode()
                     yield Record(place, text, bytes(record[self._image]), mtime_ns)
+
+    def _records(self, split: str) -> Any:
+        import tensorflow_datasets as tfds
+
+        def of(split: str) -> Any:
+            return self._builder.as_dataset(
+                split=split,
+                decoders={self._image: tfds.decode.SkipDecoding()},
+                # Ids name shard and number; the order is the one on disk, and memory stays small.
+                read_config=tfds.ReadConfig(add_tfds_id=True, interleave_cycle_length=1, try_autocache=False),
+                shuffle_files=False,
+            )
+
+        if not isinstance(self._builder, tfds.ImageFolder):
+            return of(split)
+        # It knows whole splits only.
+        parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(self._builder.info.splits)
+        records = [of(part.splitname).take(-1 if part.to is None else part.to).skip(part.from_ or 0) for part in parts]
+        return reduce(lambda first, second: first.concatenate(second), records)
 
     def _read(self, records: Any) -> Iterator[dict[str, Any]]:
         """The records as NumPy has them; raises BadInput where the files are damaged."""
@@ -165,6 +177,5 @@ def _label_feature(builder: Any) -> str | None:
 
 
 def _label_text(feature: Any, value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return str(feature.int2str(int(value)))
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(feature.int2str(int(value)))
+    return text[:LONGEST_LABEL]

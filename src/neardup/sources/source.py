@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from neardup.images import read_file
+from neardup.images import modified_ns, read_file
 
 
 class Source(Protocol):
@@ -61,7 +61,7 @@ class ImageFile:
         found = self.path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise OSError("not a regular file")
-        return found.st_size, found.st_mtime_ns
+        return found.st_size, modified_ns(found)
 
     def read(self) -> bytes:
         return read_file(self.path)

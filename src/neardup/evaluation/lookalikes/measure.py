@@ -20,9 +20,9 @@ from neardup.embedding import Embedder
 from neardup.errors import BadInput
 from neardup.evaluation.lookalikes import COPIES, KINDS, draw, most
 from neardup.groups import DuplicateGroup, find_groups
-from neardup.images import DECODER
-from neardup.index import Index, Model
-from neardup.pipeline import Indexer, find_sources
+from neardup.index import Index
+from neardup.jobs.index import index_images
+from neardup.matching.evidence import Relation
 
 PICTURES, COPIED = 200, 40
 # Members that `dedup` leaves alone; what has any other relation to its keeper is taken for a copy of it.
@@ -35,7 +35,7 @@ class Mistake:
 
     file: str
     keeper: str
-    relation: str
+    relation: Relation | None
     similarity: float
 
 
@@ -55,7 +55,7 @@ class KindScores:
 @dataclass(frozen=True)
 class LookalikeReport:
     kinds: dict[str, KindScores]
-    min_similarity: float
+    min_similarity: float | None  # None: the pictures decided
     seed: int
     photos: int  # the caller's, that were there to be shown
 
@@ -68,7 +68,7 @@ def measure_lookalikes(
     folder: Path,
     embedder: Embedder,
     *,
-    min_similarity: float,
+    min_similarity: float | None = None,
     kinds: Iterable[str] = KINDS,
     photos: Sequence[Path] = (),
     pictures: int = PICTURES,
@@ -80,7 +80,7 @@ def measure_lookalikes(
     """Draw, index and group `pictures` of each kind; of kinds and photos that have fewer, all there are.
 
     folder:         to work in, made if need be; each kind has a folder of its own there, which stays
-    min_similarity: that of `find_groups`
+    min_similarity: that of `find_groups`; None: the pictures decide
     photos:         pairwise different ones, for the kinds that show photos; without any they show drawn scenes
     copied:         how many of the pictures, spread evenly, come with one copy of each kind in COPIES
     on_progress:    called with a kind, how many of its pictures were drawn, and of how many
@@ -101,7 +101,7 @@ def measure_lookalikes(
             _write(work / "pictures", kind, draw(kind, number, seed, photos), number, with_copies)
             on_progress(kind, number + 1, count)
         index = _indexed(work / "pictures", work / "index", embedder, threads)
-        groups = find_groups(index, min_similarity=min_similarity)
+        groups = find_groups(index, min_similarity=min_similarity, threads=threads)
         scores[kind] = _scores(groups, count, sorted(with_copies))
     return LookalikeReport(scores, min_similarity, seed, len(photos))
 
@@ -126,21 +126,7 @@ def _save(picture: Image.Image, path: Path) -> None:
 
 
 def _indexed(pictures: Path, folder: Path, embedder: Embedder, threads: int) -> Index:
-    recorded = Model(
-        name=embedder.model.reference,
-        digest=embedder.model.digest,
-        engine=embedder.engine.name,
-        precision=embedder.engine.precision,
-        decoder=DECODER,
-        dim=embedder.dim,
-    )
-
-    def refuse(path: Path, error: OSError) -> None:
-        raise BadInput(f"{path}: {error.strerror}; what was just written there cannot be read") from error
-
-    with Index.write(folder, recorded) as writer:
-        sources = find_sources([pictures], leave_out=folder, label_from_folder=False, on_error=refuse)
-        report = Indexer(writer, embedder, threads=threads).run(sources, lambda: [pictures])
+    report = index_images([pictures], folder, model=embedder, threads=threads)
     if report.failed:
         failure = report.failed[0]
         raise BadInput(f"{failure.path}: {failure.error}; what was just written there cannot be read")

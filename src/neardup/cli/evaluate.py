@@ -74,7 +74,7 @@ def evaluate(
     from rich.progress import Progress
 
     from neardup.embedding import load_embedder
-    from neardup.errors import BadInput, MissingPackage
+    from neardup.errors import BadInput
     from neardup.evaluation import suite, tables
     from neardup.evaluation.baselines import load_baselines
     from neardup.evaluation.calibration import calibrate_false_matches, precision_threshold
@@ -87,12 +87,9 @@ def evaluate(
     found = find_images(path.resolve(), on_error=lambda where, error: note(f"{where}: {error}"))
     drawn = suite.draw(found, seed, limit=photos, same=known)
     embedder = load_embedder(model, engine)
-    baselines = {}
-    if not no_baselines:
-        try:
-            baselines = load_baselines()
-        except MissingPackage as error:
-            note(f"Judging the model alone. {error}")
+    baselines, missing = ({}, []) if no_baselines else load_baselines()
+    for reason in missing:
+        note(f"Left out: {reason}")
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
         attacking = progress.add_task("Attacking photos", total=None)
@@ -146,12 +143,12 @@ def _refuse_beside_lookalikes(*names: str) -> None:
 
 
 def _evaluate_lookalikes(
-    path: Path, photos: int | None, seed: int, model: str, engine: str | None, kinds: str | None, format: str
+    path: Path, photos: int | None, seed: int, model: str, engine: str, kinds: str | None, format: str
 ) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from neardup.embedding import load_embedder
+    from neardup.embedding import cores, load_embedder
     from neardup.evaluation import suite, tables
     from neardup.evaluation.lookalikes import KINDS
     from neardup.evaluation.lookalikes.measure import PICTURES, measure_lookalikes
@@ -164,7 +161,7 @@ def _evaluate_lookalikes(
         note(f"{file}: {reason}")
     if not different:
         note(f"{path}: no photos that can be read; drawn scenes stand in for them")
-    embedder = load_embedder(model, engine, threads=options.cores())
+    embedder = load_embedder(model, engine, threads=cores())
     threshold = options.threshold(embedder.model, None, "strict")  # as dedup
     with (
         Progress(console=Console(stderr=True), transient=True) as progress,
@@ -178,7 +175,7 @@ def _evaluate_lookalikes(
             kinds=kinds.split(",") if kinds else KINDS,
             photos=different,
             seed=seed,
-            threads=options.cores(),
+            threads=cores(),
             on_progress=lambda kind, done, pictures: progress.update(
                 drawing, description=kind, completed=done, total=pictures
             ),

@@ -1,7 +1,6 @@
 """`neardup index`."""
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -47,6 +46,7 @@ def index(
     from neardup.embedding import MANY, cores, load_embedder
     from neardup.images import DECODER
     from neardup.index import Index, Model
+    from neardup.interrupts import sigterm_interrupts
     from neardup.output import note
     from neardup.output.index import Progress, write_report
     from neardup.pipeline import Indexer, Source, distinct_roots, find_sources
@@ -87,11 +87,9 @@ def index(
         decoder=DECODER,
         dim=embedder.dim,
     )
-    with Index.write(index, recorded, rebuild=rebuild, wait=note) as writer:
+    with Index.write(index, recorded, rebuild=rebuild, wait=note) as writer, sigterm_interrupts():
         if writer.warning:
             note(f"Warning: {writer.warning}")
-        # A shutdown is an interrupt like Ctrl-C: what is done is committed.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with Progress(count) as progress:
             indexer = Indexer(writer, embedder, threads=threads, on_progress=progress.update)
             try:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -456,14 +457,43 @@ def test_help_and_import_stay_light():
     assert all(command in shown.stdout for command in COMMANDS)
 
 
-def test_index_and_query_never_import_tensorflow(indexed, tiny_model, tmp_path):
-    for command in (["index", "photos", "--model", str(tiny_model.folder)], ["query", str(indexed[0])]):
+def test_what_finds_duplicates_never_imports_tensorflow(indexed, tiny_model, tmp_path):
+    model = ("--model", str(tiny_model.folder))
+    first, second = map(str, indexed[:2])
+    for command in (
+        ("index", "photos", *model),
+        ("query", first),
+        ("groups",),
+        ("dedup",),
+        ("info",),
+        ("compare", first, second, *model),
+        ("explain", first, second, *model),
+    ):
+        heavy = {"tensorflow", "keras", "tensorflow_datasets", "matplotlib", "onnx"}
+        if command[0] in ("index", "query"):
+            heavy.add("cv2")
         code = (
             f"import sys, os\nos.chdir({str(tmp_path)!r})\nfrom neardup.cli import main\n"
             f"try:\n    main({command!r})\nexcept SystemExit as end:\n    assert end.code in (0, None), end.code\n"
-            "print(sorted({'tensorflow', 'keras', 'matplotlib', 'onnx', 'cv2'} & set(sys.modules)), file=sys.stderr)"
+            f"print('imported:', sorted({heavy!r} & set(sys.modules)), file=sys.stderr)"
         )
-        assert run_python(code).stderr.strip() == "[]"
+        assert run_python(code).stderr.splitlines()[-1] == "imported: []", command
+
+
+def test_index_takes_sigterm_as_an_interrupt_and_gives_it_back(neardup, photos, tiny_model, monkeypatch):
+    photos(1)
+    during = []
+    monkeypatch.setattr(
+        "neardup.pipeline.Indexer.run", lambda *arguments: during.append(signal.getsignal(signal.SIGTERM)) or 1 / 0
+    )
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            neardup("index", "photos", "--model", tiny_model.folder)
+        assert during == [signal.default_int_handler]
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_nothing_is_left_in_the_home_folder(indexed, tmp_path):

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 
@@ -88,6 +89,18 @@ def test_an_engine_agrees_with_the_reference_or_says_what_it_lacks(folder, refer
     else:
         # What a converted model of half precision must reach; in the bfloat16 units of AVX-512 these come to 0.9991.
         assert smallest_similarity(rows, reference) >= MINIMUM_SIMILARITY["f16"]
+
+
+def test_the_reference_is_float32_whatever_policy_keras_has(folder, reference):
+    """Training in bfloat16 leaves its policy behind; loading an engine leaves the policy alone."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        embedder = load_embedder(str(folder), "tensorflow")
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert np.abs(embedder.embed_prepared(pictures(embedder.model.input_size)) - reference).max() < 1e-6
 
 
 def test_images_of_any_size_and_number(tiny_model):

@@ -13,8 +13,9 @@ from neardup.embedding import load_embedder
 from neardup.embedding.architecture import Architecture
 from neardup.embedding.conversion.verify import draw_samples
 from neardup.embedding.importing import import_model, load_released, name_of, released_architecture
-from neardup.embedding.model import SavedModel
+from neardup.embedding.model import SavedModel, read_model
 from neardup.errors import BadInput, BadModel, BadWeights
+from neardup.lsh.hyperplanes import LARGEST_DIM
 from tests.conftest import random_weights
 
 # The released layout in small: half the width, a unit for each block, 32 groups, average pooling, no projection.
@@ -179,6 +180,33 @@ def test_saved_models_that_do_not_fit(example, tmp_path, options, reason):
     with pytest.raises((BadModel, BadInput), match=reason):
         import_model(example[0], tmp_path / "flowers", **options)
     assert not (tmp_path / "flowers").exists()
+
+
+@pytest.mark.parametrize("dim", [LARGEST_DIM, LARGEST_DIM + 1])
+def test_embeddings_longer_than_an_index_holds_are_refused_at_import(tensorflow, tmp_path, dim):
+    class Wide(tensorflow.Module):
+        @tensorflow.function(input_signature=[tensorflow.TensorSpec((None, SIZE, SIZE, 3), tensorflow.float32)])
+        def serve(self, x):
+            return {"rows": tensorflow.tile(tensorflow.reshape(x, (-1, SIZE * SIZE * 3)), (1, 3))[:, :dim]}
+
+    module = Wide()
+    tensorflow.saved_model.save(module, str(tmp_path / "wide"), signatures={"serving_default": module.serve})
+    if dim <= LARGEST_DIM:
+        assert import_model(tmp_path / "wide", tmp_path / "model", endpoint="serving_default").dim == dim
+        return
+    with pytest.raises(BadModel, match="gives 8,193 numbers for an image, more than the 8,192 that an index holds"):
+        import_model(tmp_path / "wide", tmp_path / "model", endpoint="serving_default")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_released_network_too_wide_for_an_index_is_refused(tmp_path):
+    (tmp_path / "wide").mkdir()
+    architecture = Architecture((1, 1, 1, 1), 8.0, 32, "average", None)
+    config = {"format": 1, "name": "wide", "architecture": architecture.to_json(), "input_size": 32, "thresholds": {},
+              "files": {"weights.npz": "0" * 64}}  # fmt: skip
+    (tmp_path / "wide" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(BadModel, match="16,384 numbers"):
+        read_model(tmp_path / "wide")
 
 
 def test_a_folder_that_is_no_saved_model(tensorflow, tmp_path):

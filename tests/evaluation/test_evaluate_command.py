@@ -68,10 +68,13 @@ def test_csv(photo_folder, model):
     assert 0 <= float(rows[0]["uap"]) <= 1
 
 
-def test_text_goes_on_without_the_baselines_and_says_so(photo_folder, model, monkeypatch):
+def test_one_baseline_that_is_missing_is_named_and_the_others_are_shown(photo_folder, model, monkeypatch):
     monkeypatch.setitem(sys.modules, "imagehash", None)
     result = run(photo_folder, "--model", model, "--photos", 20)
+    assert "Left out: pHash and dHash: the package imagehash is not installed" in result.stderr
     assert "neardup[baselines]" in result.stderr
+    [heading] = [line for line in result.stdout.splitlines() if "95 % interval of the model" in line]
+    assert heading.split()[:2] == ["model", "pdq"]
     assert "uAP" in result.stdout
     assert all(name in result.stdout for name in ATTACKS)
 

@@ -13,6 +13,7 @@ from small_index import DIM, MODEL, digest_of, embedding_of, paths_of, put, segm
 from neardup.errors import BadInput, IndexNotWritten, ModelMismatch
 from neardup.index import FileState, Index, Match
 from neardup.lsh import draw_hyperplanes, signatures
+from neardup.lsh.hyperplanes import LARGEST_DIM
 
 
 def unit(*values: float) -> np.ndarray:
@@ -325,6 +326,19 @@ def test_another_model_is_refused_and_another_precision_warned_of(filled):
         assert "precision f32 is now int8, decoder pillow 11 is now pillow 12;" in writer.warning
     with Index.write(filled, replace(MODEL, engine="openvino")) as writer:
         assert writer.warning is None
+
+
+def test_embeddings_longer_than_can_be_read_again_are_not_begun_with(tmp_path):
+    with (
+        pytest.raises(BadInput, match="gives 8,193 numbers, an index holds up to 8,192"),
+        Index.write(tmp_path / "wide", replace(MODEL, dim=LARGEST_DIM + 1)),
+    ):
+        pass
+    assert Index.open(tmp_path / "wide").model is None
+    with Index.write(tmp_path / "widest", replace(MODEL, dim=LARGEST_DIM)) as writer:
+        row = np.ones(LARGEST_DIM, np.float32) / np.sqrt(np.float32(LARGEST_DIM))
+        add(writer, "/a.jpg", row)
+    assert Index.open(tmp_path / "widest").model.dim == LARGEST_DIM
 
 
 @pytest.mark.parametrize(

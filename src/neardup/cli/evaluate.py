@@ -74,7 +74,7 @@ def evaluate(
     from rich.progress import Progress
 
     from neardup.embedding import load_embedder
-    from neardup.errors import BadInput, MissingPackage
+    from neardup.errors import BadInput
     from neardup.evaluation import suite, tables
     from neardup.evaluation.baselines import load_baselines
     from neardup.evaluation.calibration import calibrate_false_matches, precision_threshold
@@ -87,12 +87,9 @@ def evaluate(
     found = find_images(path.resolve(), on_error=lambda where, error: note(f"{where}: {error}"))
     drawn = suite.draw(found, seed, limit=photos, same=known)
     embedder = load_embedder(model, engine)
-    baselines = {}
-    if not no_baselines:
-        try:
-            baselines = load_baselines()
-        except MissingPackage as error:
-            note(f"Judging the model alone. {error}")
+    baselines, missing = ({}, []) if no_baselines else load_baselines()
+    for reason in missing:
+        note(f"Left out: {reason}")
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
         attacking = progress.add_task("Attacking photos", total=None)

@@ -1,9 +1,6 @@
 """`neardup index`."""
 
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -46,6 +43,7 @@ def index(
     comes on stdin, is matched by its name.
     """
     from neardup.images.globs import Globs
+    from neardup.interrupts import sigterm_interrupts
     from neardup.jobs.index import index_images
     from neardup.output import note
     from neardup.output.index import Progress, write_report
@@ -54,7 +52,7 @@ def index(
     listed = None
     if STDIN in paths:
         listed = read_paths(sys.stdin.buffer if sys.stdin else None, end=b"\0" if null else b"\n")
-    with _shutdown_interrupts(), Progress() as progress:
+    with sigterm_interrupts(), Progress() as progress:
         report = index_images(
             [path for path in paths if path != STDIN],
             index,
@@ -72,13 +70,3 @@ def index(
     write_report(report, format, index)
     if report.failed and not (report.indexed or report.unchanged or report.removed):
         click.get_current_context().exit(1)
-
-
-@contextmanager
-def _shutdown_interrupts() -> Iterator[None]:
-    """SIGTERM is an interrupt like Ctrl-C: what is done is committed."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)

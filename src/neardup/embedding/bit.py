@@ -4,6 +4,8 @@ Unit (pre-activation): y = ReLU(GN(x)); shortcut = 1x1 convolution of y where th
 1x1 -> GN, ReLU -> 3x3 with the stride -> GN, ReLU -> 1x1; add. No biases.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -94,6 +96,17 @@ class L2Normalization(keras.layers.Layer):
         rows = ops.cast(inputs, "float32")
         norms = ops.sqrt(ops.sum(ops.square(rows), axis=-1, keepdims=True))
         return rows / ops.maximum(norms, L2_MINIMUM)
+
+
+@contextmanager
+def dtype_policy(name: str) -> Iterator[None]:
+    """Layers that are made in the block compute so; afterwards Keras's global policy is what it was."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _layer_name(parameter: str) -> str:

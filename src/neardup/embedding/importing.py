@@ -16,7 +16,7 @@ import numpy as np
 from neardup.embedding.architecture import BOTTLENECK, Architecture
 from neardup.embedding.conversion.verify import draw_samples
 from neardup.embedding.export import export_model
-from neardup.embedding.model import FORMAT, Model, SavedModel, read_model
+from neardup.embedding.model import FORMAT, Model, SavedModel, check_dim, read_model
 from neardup.embedding.runtimes import import_tensorflow
 from neardup.embedding.weights import load_weights, read_shapes
 from neardup.errors import BadInput, BadModel, BadWeights, EngineUnavailable
@@ -29,7 +29,6 @@ INPUT_SIZE = 224
 HEAD = "resnet/head/"
 # The Keras example's model holds the embedding part under this name; its own signature gives class scores.
 EXAMPLE_ENDPOINT = "bit_model"
-LARGEST_DIM = 1 << 16
 
 
 def import_model(
@@ -114,6 +113,7 @@ def _import_released(
     source: Path, folder: Path, name: str, input_size: int | None, input_range: tuple[float, float] | None
 ) -> None:
     architecture, weights = load_released(source, input_range or RELEASED_RANGE)
+    check_dim(source, architecture.dim)
     export_model(folder, name, architecture, weights, input_size or INPUT_SIZE)
 
 
@@ -206,8 +206,9 @@ def _finish(
         raise BadModel(
             f"{source}: {endpoint or 'it'} does not take (n, {size}, {size}, 3) images ({_first_line(error)})"
         ) from error
-    if rows.ndim != 2 or len(rows) != 4 or not 2 <= rows.shape[1] <= LARGEST_DIM:
+    if rows.ndim != 2 or len(rows) != 4 or rows.shape[1] < 2:
         raise BadModel(f"{source}: {endpoint or 'it'} gives {rows.shape} for 4 images, not a row for each")
+    check_dim(source, rows.shape[1])
     if not np.isfinite(rows).all():
         raise BadModel(f"{source}: {endpoint or 'it'} gives numbers that are not finite; try another --input-range")
     files = {

@@ -12,6 +12,7 @@ from typing import Any
 from neardup.embedding.architecture import Architecture
 from neardup.embedding.thresholds import parse_similarity, threshold_of
 from neardup.errors import BadModel
+from neardup.lsh.hyperplanes import LARGEST_DIM
 
 FORMAT = 1
 DEFAULT = "copy-r26x05"
@@ -135,6 +136,14 @@ def check_recorded(reference: str, index: Path) -> None:
         )
 
 
+def check_dim(source: Path, dim: int) -> None:
+    """Raises BadModel for embeddings that no index holds."""
+    if dim > LARGEST_DIM:
+        raise BadModel(
+            f"{source}: gives {dim:,} numbers for an image, more than the {LARGEST_DIM:,} that an index holds"
+        )
+
+
 def read_model(folder: Path) -> Model:
     """Read config.json; raises BadModel with the field that is missing or wrong."""
     path = folder / "config.json"
@@ -164,6 +173,7 @@ def read_model(folder: Path) -> Model:
         raise BadModel(f"{path}: not a model's config ({error!r})") from error
     if not 32 <= model.input_size <= 1024:
         raise BadModel(f"{path}: input size {model.input_size} is not between 32 and 1024")
+    check_dim(path, model.dim)
     if any("\\" in name or name.startswith("/") or ".." in name.split("/") for name in model.files):
         raise BadModel(f"{path}: files outside the model's folder")
     return model

@@ -12,33 +12,35 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from neardup.errors import MissingPackage
 from neardup.evaluation.attacks import Photo
+from neardup.packages import load_package
 
 # Photos to (n, dim) float32 unit rows.
 Embed: TypeAlias = Callable[[list[Photo]], NDArray[np.float32]]
 
 
-def load_baselines() -> dict[str, Embed]:
-    """pHash and dHash (64 bits, imagehash) and PDQ (256 bits, Meta's code through pdqhash), by name.
+def load_baselines() -> tuple[dict[str, Embed], list[str]]:
+    """pHash and dHash (64 bits, imagehash) and PDQ (256 bits, Meta's code through pdqhash).
 
-    Raises MissingPackage, which names the extra, where these libraries are not installed.
+    returns: those that can run here, by name; and for each library that is not installed a line that says so
     """
+    found: dict[str, Embed] = {}
+    missing = []
     try:
-        import imagehash
-        import pdqhash
-    except ImportError as error:
-        raise MissingPackage(
-            f"pHash, dHash and PDQ need the package {error.name}: pip install 'neardup[baselines]'"
-        ) from error
-    from PIL import Image
-
-    return {
-        "phash": _embed_bits(lambda photo: imagehash.phash(Image.fromarray(photo)).hash),
-        "dhash": _embed_bits(lambda photo: imagehash.dhash(Image.fromarray(photo)).hash),
-        "pdq": _embed_bits(lambda photo: pdqhash.compute(photo)[0]),
-    }
+        imagehash = load_package("imagehash", "pHash and dHash")
+        found["phash"] = _embed_bits(lambda photo: imagehash.phash(Image.fromarray(photo)).hash)
+        found["dhash"] = _embed_bits(lambda photo: imagehash.dhash(Image.fromarray(photo)).hash)
+    except MissingPackage as error:
+        missing.append(str(error))
+    try:
+        pdqhash = load_package("pdqhash", "PDQ")
+        found["pdq"] = _embed_bits(lambda photo: pdqhash.compute(photo)[0])
+    except MissingPackage as error:
+        missing.append(str(error))
+    return found, missing
 
 
 def _embed_bits(bits_of: Callable[[Photo], object]) -> Embed:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from neardup.errors import BadInput, DamagedIndex
 from neardup.index.store import CATALOG, REBUILD, SEGMENTS, SegmentRecord
+from neardup.lsh.hyperplanes import LARGEST_DIM
 
 APPLICATION_ID = 0x6E647570  # "ndup"
 FORMAT_VERSION = 3
@@ -362,7 +363,7 @@ def read_settings(connection: sqlite3.Connection, path: Path) -> tuple[Model, Ha
     if not meta:
         return None
     expected = {field.name: field.type for kind in (Model, Hashing) for field in fields(kind)}
-    limits = {"dim": (1, 8192), "tables": (1, 64), "bits": (1, 32), "seed": (0, 2**63 - 1)}
+    limits = {"dim": (1, LARGEST_DIM), "tables": (1, 64), "bits": (1, 32), "seed": (0, 2**63 - 1)}
     if meta.keys() != expected.keys():
         raise DamagedIndex(f"{path}: meta has {sorted(map(str, meta))}, expected {sorted(expected)}; {REBUILD}")
     for key, kind in expected.items():
@@ -375,6 +376,9 @@ def read_settings(connection: sqlite3.Connection, path: Path) -> tuple[Model, Ha
 
 
 def write_settings(connection: sqlite3.Connection, model: Model, hashing: Hashing) -> None:
+    """Raises BadInput for a model whose embeddings are longer than what can be read again."""
+    if model.dim > LARGEST_DIM:
+        raise BadInput(f"model {model.name}: gives {model.dim:,} numbers, an index holds up to {LARGEST_DIM:,}")
     connection.execute("DELETE FROM meta")
     connection.executemany("INSERT INTO meta VALUES (?, ?)", (asdict(model) | asdict(hashing)).items())
 

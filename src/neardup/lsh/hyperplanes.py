@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 from neardup.errors import BadInput
 
 MAX_BITS = 64
+# Of what an index may hold. Sizes of arrays follow from it, and indexes and models come from anywhere.
+LARGEST_DIM = 8192
 # Projections in memory at a time: 4 Mi float32, 16 MiB.
 BLOCK_PROJECTIONS = 1 << 22
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import sys
 import webbrowser
 from collections import Counter
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neardup.errors import BadInput, NeardupError, UnreadableImage
+from neardup.interrupts import sigterm_interrupts
 from neardup.report.html import show_date
 from neardup.review.pictures import EDGES, Pictures
 from neardup.review.security import Guard
@@ -139,22 +139,17 @@ def open_server(review: Review, *, port: int) -> tuple["BaseWSGIServer", Guard]:
 
 def serve(server: "BaseWSGIServer", page: str | None) -> None:
     """Answer until Ctrl-C or SIGTERM. page: a URL to open in the user's browser, if there is one to open."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        # A browser in the terminal would take it over, and could not show pictures.
-        has_screen = sys.platform == "darwin" or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
-        if page is not None and has_screen:
-            # Connections wait until they are answered.
-            webbrowser.open(page)
-        server.run()
+        with sigterm_interrupts():
+            # A browser in the terminal would take it over, and could not show pictures.
+            has_screen = sys.platform == "darwin" or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
+            if page is not None and has_screen:
+                # Connections wait until they are answered.
+                webbrowser.open(page)
+            server.run()
     except KeyboardInterrupt:
         pass
     finally:
-        signal.signal(signal.SIGTERM, before)
         server.close()
 
 

@@ -41,10 +41,11 @@ def load_keras(model: Model) -> Any:
     """The model in Keras on TensorFlow, weights loaded: uint8 or float 0 to 255 in, unit rows out."""
     if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
         raise EngineUnavailable("needs Keras on TensorFlow; unset KERAS_BACKEND")
-    from neardup.embedding.bit import build_bit, set_weights
+    from neardup.embedding.bit import build_bit, dtype_policy, set_weights
     from neardup.embedding.weights import load_weights
 
-    network = build_bit(model.architecture, model.input_size)
+    with dtype_policy("float32"):  # whatever this process trains in
+        network = build_bit(model.architecture, model.input_size)
     set_weights(network, load_weights(model.file("weights.npz"), model.architecture.parameters()))
     return network
 

@@ -55,10 +55,13 @@ class Agreement:
 NOTHING = Agreement(0, 0.0, 0.0, -1.0, 0.0, 0.0)
 
 
-def lay(a: NDArray[np.uint8], b: NDArray[np.uint8], matrix: Matrix) -> Laid:
-    """Bring two pictures (h, w[, 3]) together by the map of A's pixels to B's."""
+def lay(a: NDArray[np.uint8], b: NDArray[np.uint8], matrix: Matrix, *, in_b: bool | None = None) -> Laid:
+    """Bring two pictures (h, w[, 3]) together by the map of A's pixels to B's.
+
+    in_b: in B's frame, or in A's; None: in that of the one with fewer pixels for what both show
+    """
     size_a, size_b = (a.shape[1], a.shape[0]), (b.shape[1], b.shape[0])
-    if scale_of(matrix, size_a) <= 1:
+    if in_b if in_b is not None else scale_of(matrix, size_a) <= 1:
         return Laid(warp(a, matrix, size_b), b, overlap(size_a, matrix, size_b), in_b=True)
     back = inverse(matrix)
     return Laid(a, warp(b, back, size_a), overlap(size_b, back, size_a), in_b=False)

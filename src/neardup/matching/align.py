@@ -50,16 +50,27 @@ def align(a: Picture, b: Picture, known: Matrix | None = None) -> Aligned | None
     return replace(best, inliers=inliers, matches=matches)
 
 
-def lay_working(a: Picture, b: Picture, matrix: Matrix) -> Laid:
+def lay_working(a: Picture, b: Picture, matrix: Matrix, *, in_b: bool | None = None) -> Laid:
     """Both in grey, without the margins of either."""
-    laid = lay(a.grey, b.grey, matrix)
-    return Laid(laid.a, laid.b, laid.inside & shown(a, b, matrix), laid.in_b)
+    laid = lay(a.grey, b.grey, matrix, in_b=in_b)
+    return without_margins(laid, a, b, matrix)
 
 
-def shown(a: Picture, b: Picture, matrix: Matrix) -> NDArray[np.bool_]:
-    """In the frame of `lay`: where neither is a flat margin."""
-    masks = lay(_mask(a), _mask(b), matrix)
-    return np.asarray((masks.a > 127) & (masks.b > 127))
+def without_margins(laid: Laid, a: Picture, b: Picture, matrix: Matrix) -> Laid:
+    """What was laid together, without the flat margins of either.
+
+    matrix: of working pictures; what was laid may be of another size
+    """
+    import cv2
+
+    if not a.has_margin and not b.has_margin:
+        return laid
+    masks = lay(_mask(a), _mask(b), matrix, in_b=laid.in_b)
+    shown = np.minimum(masks.a, masks.b)
+    height, width = laid.inside.shape
+    if shown.shape != (height, width):
+        shown = np.asarray(cv2.resize(shown, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
+    return replace(laid, inside=np.asarray(laid.inside & (shown > 127)))
 
 
 def _mask(picture: Picture) -> NDArray[np.uint8]:

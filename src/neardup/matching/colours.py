@@ -43,22 +43,33 @@ class Colours:
 
 def compare_colours(laid: Laid) -> Colours:
     """laid: in RGB, with some overlap"""
-    inside = laid.inside
-    a, b = (side[inside].astype(np.float32) for side in (laid.a, laid.b))
-    chroma_a, chroma_b = (float(np.ptp(side, axis=1).mean()) for side in (a, b))
-    light_a, light_b = a @ LIGHTNESS, b @ LIGHTNESS
+    import cv2
+
+    mask = laid.inside.astype(np.uint8)
+    chroma_a, chroma_b = (cv2.mean(_chroma(side), mask)[0] for side in (laid.a, laid.b))
+    lights = [cv2.meanStdDev(cv2.cvtColor(side, cv2.COLOR_RGB2GRAY), mask=mask) for side in (laid.a, laid.b)]
+    (mean_a, spread_a), (mean_b, spread_b) = ((float(mean[0, 0]), float(spread[0, 0])) for mean, spread in lights)
     grey: Literal["a", "b"] | None = None
     if chroma_a > COLOURED and chroma_b < GREY:
         grey = "b"
     elif chroma_b > COLOURED and chroma_a < GREY:
         grey = "a"
     return Colours(
-        brightness=float(light_b.mean() - light_a.mean()) / 255,
-        contrast=float(light_b.std() / max(float(light_a.std()), 1e-3)),
+        brightness=(mean_b - mean_a) / 255,
+        contrast=spread_b / max(spread_a, 1e-3),
         saturation=chroma_b / chroma_a if chroma_a > GREY else None,
         grey=grey,
         other=0.0 if grey else _other_colours(laid),
     )
+
+
+def _chroma(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The range of the three channels: (h, w)."""
+    import cv2
+
+    red, green, blue = cv2.split(pixels)
+    largest, smallest = cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue)
+    return np.asarray(cv2.subtract(largest, smallest), np.uint8)
 
 
 def _other_colours(laid: Laid) -> float:

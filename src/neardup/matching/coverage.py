@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.matching.maps import Matrix, outline, overlap
+from neardup.matching.maps import Matrix, outline, overlap, warp
 from neardup.matching.picture import Picture
 
 # Pixels of a cell's side in the working picture.
@@ -42,12 +42,10 @@ def beyond(picture: Picture, other: Picture, matrix: Matrix) -> Beyond:
     other_size = other.grey.shape[1], other.grey.shape[0]
     inside = overlap(other_size, matrix, size)
     # Where the other has a margin it shows nothing.
-    margin = ~other.shows
-    if margin.any():
+    if other.has_margin:
         import cv2
 
-        from neardup.matching.maps import warp
-
+        margin = ~other.shows
         inside &= warp(cv2.dilate(margin.astype(np.uint8) * 255, np.ones((3, 3), np.uint8)), matrix, size) < 128
     steps = _steps(picture)
     detail, largest = _cells(steps), _largest(steps)

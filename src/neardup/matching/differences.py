@@ -31,7 +31,10 @@ class Differences:
     share: float  # of what both show
     of_detail: float  # of that part of it in which there is something to see
     usual: float  # what the two differ by at most places, levels of 255
-    clean: float  # steps along the outline of the mask in A over those in B: what is written over has the stronger ones
+    in_b: bool  # the frame is B's, else A's
+    clean: float = (
+        1.0  # steps along the outline of the mask in A over those in B: what is written over has the stronger ones
+    )
 
 
 def differences(laid: Laid, *, blur_a: float, blur_b: float) -> Differences:
@@ -43,7 +46,7 @@ def differences(laid: Laid, *, blur_a: float, blur_b: float) -> Differences:
 
     inside = laid.inside
     if not inside.any():
-        return Differences(np.zeros(inside.shape, bool), 0.0, 0.0, 0.0, 1.0)
+        return Differences(np.zeros(inside.shape, bool), 0.0, 0.0, 0.0, laid.in_b)
     a, b = _toned_alike(blurred(laid.a, blur_a), blurred(laid.b, blur_b), inside)
     excess = np.maximum(_beyond(a, b), _beyond(b, a))
     counts = cv2.calcHist([cv2.absdiff(a, b)], [0], inside.astype(np.uint8), [256], [0, 256]).ravel()
@@ -58,7 +61,7 @@ def differences(laid: Laid, *, blur_a: float, blur_b: float) -> Differences:
     mask = large[labels] & inside
     share = float(mask.sum() / inside.sum())
     if not share:
-        return Differences(mask, 0.0, 0.0, usual, 1.0)
+        return Differences(mask, 0.0, 0.0, usual, laid.in_b)
     detail = max(int((_detailed(a, b) & inside | mask).sum()), 1)
     return Differences(
         mask, share, float(mask.sum() / detail), usual, _outline_steps(a, mask) / _outline_steps(b, mask)

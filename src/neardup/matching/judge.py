@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.matching.agreement import Laid, lay
 from neardup.matching.agreement import agreement as agree
-from neardup.matching.align import Aligned, align, lay_working, shown
+from neardup.matching.agreement import lay
+from neardup.matching.align import Aligned, align, lay_working, without_margins
 from neardup.matching.colours import compare_colours
 from neardup.matching.coverage import beyond
 from neardup.matching.differences import Differences, differences
@@ -82,8 +82,7 @@ def _judge_first_frames(a: Picture, b: Picture, found: Aligned | None) -> Eviden
 
 def _measure(a: Picture, b: Picture, found: Aligned, different: Differences, confidence: float) -> Evidence:
     beyond_a, beyond_b = beyond(a, b, inverse(found.matrix)), beyond(b, a, found.matrix)
-    laid = lay(a.working, b.working, found.matrix)
-    inside = laid.inside & shown(a, b, found.matrix)
+    laid = without_margins(lay(a.working, b.working, found.matrix), a, b, found.matrix)
     agreement = found.agreement
     whole = inverse(to_working(b)) @ found.matrix @ to_working(a)
     return Evidence(
@@ -102,7 +101,7 @@ def _measure(a: Picture, b: Picture, found: Aligned, different: Differences, con
         seam_b=beyond_b.seam,
         clean=_clean(different),
         sharper="a" if agreement.blur_a >= _BLURRED else "b" if agreement.blur_b >= _BLURRED else None,
-        colours=compare_colours(Laid(laid.a, laid.b, inside, laid.in_b)) if inside.any() else None,
+        colours=compare_colours(laid) if laid.inside.any() else None,
     )
 
 
@@ -128,16 +127,11 @@ def _show_same_frames(a: Picture, b: Picture, found: Evidence) -> bool:
 
 def find_differences(a: Picture, b: Picture, found: Aligned) -> Differences:
     """Where, in the frame of the one with fewer pixels, each shows what the other lacks."""
-    import cv2
-
     detail = to_detail(b) @ found.matrix @ inverse(to_detail(a))
-    laid = lay(a.detail_grey, b.detail_grey, detail)
-    height, width = laid.inside.shape
-    visible = shown(a, b, found.matrix).astype(np.uint8)
-    inside = laid.inside & np.equal(cv2.resize(visible, (width, height), interpolation=cv2.INTER_NEAREST), 1)
-    larger = width / (b if laid.in_b else a).grey.shape[1]
+    laid = without_margins(lay(a.detail_grey, b.detail_grey, detail), a, b, found.matrix)
+    larger = laid.inside.shape[1] / (b if laid.in_b else a).grey.shape[1]
     blur_a, blur_b = found.agreement.blur_a * larger, found.agreement.blur_b * larger
-    return differences(Laid(laid.a, laid.b, inside, laid.in_b), blur_a=blur_a, blur_b=blur_b)
+    return differences(laid, blur_a=blur_a, blur_b=blur_b)
 
 
 def _confidence(a: Picture, b: Picture, found: Aligned, different: Differences) -> float:
@@ -169,7 +163,7 @@ def _well_apart(a: Picture, b: Picture, found: Aligned, different: Differences) 
 
     if not different.share:
         return found.agreement.well
-    laid = lay_working(a, b, found.matrix)
+    laid = lay_working(a, b, found.matrix, in_b=different.in_b)
     height, width = laid.inside.shape
     mask = np.asarray(cv2.resize(different.mask.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_AREA))
     around = cv2.dilate((mask > 60).astype(np.uint8), np.ones((3, 3), np.uint8))

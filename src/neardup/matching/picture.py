@@ -63,6 +63,10 @@ class Picture:
         return to_grey(self.pixels)
 
     @lazy
+    def has_margin(self) -> bool:
+        return not self.shows.all()
+
+    @lazy
     def has_details(self) -> bool:
         """Whether there is anything to see, with the contrast as it is."""
         return bool(

@@ -31,12 +31,11 @@ def shade_differences(a: Picture, b: Picture, matrix: Matrix) -> NDArray[np.uint
     height, width = b.pixels.shape[:2]
     mask = np.zeros((height, width), np.uint8)
     if found is not None:
-        different = find_differences(a, b, found).mask.astype(np.uint8) * 255
-        if different.shape == (height, width):
-            mask = different
-        else:  # they were laid in A's frame
+        different = find_differences(a, b, found)
+        mask = different.mask.astype(np.uint8) * 255
+        if not different.in_b:
             detail = _whole_to_detail(b) @ matrix @ inverse(_whole_to_detail(a))
-            mask = warp(different, detail, (width, height))
+            mask = warp(mask, detail, (width, height))
     inside = lay_in_b(a, b, matrix).inside
     pale = b.pixels.mean(axis=2, keepdims=True) * 0.25 + 255 * 0.75
     shaded = np.where((mask > 127)[..., None], 0.35 * pale + 0.65 * _RED, pale)

@@ -32,9 +32,8 @@ class Differences:
     of_detail: float  # of that part of it in which there is something to see
     usual: float  # what the two differ by at most places, levels of 255
     in_b: bool  # the frame is B's, else A's
-    clean: float = (
-        1.0  # steps along the outline of the mask in A over those in B: what is written over has the stronger ones
-    )
+    # Steps along the outline of the mask in A over those in B: what was written over has the stronger ones.
+    clean: float = 1.0
 
 
 def differences(laid: Laid, *, blur_a: float, blur_b: float) -> Differences:
@@ -64,7 +63,7 @@ def differences(laid: Laid, *, blur_a: float, blur_b: float) -> Differences:
         return Differences(mask, 0.0, 0.0, usual, laid.in_b)
     detail = max(int((_detailed(a, b) & inside | mask).sum()), 1)
     return Differences(
-        mask, share, float(mask.sum() / detail), usual, _outline_steps(a, mask) / _outline_steps(b, mask)
+        mask, share, float(mask.sum() / detail), usual, laid.in_b, _outline_steps(a, mask) / _outline_steps(b, mask)
     )
 
 

@@ -259,6 +259,35 @@ def test_the_index_is_found_as_the_contract_says(neardup, indexed, monkeypatch, 
     assert as_json(neardup("info"))[0]["images"] == 12
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "index .", "index photos", "index -", "query a.jpg", "query a.jpg --index i", "info", "info --index i",
+        "compare a.jpg b.jpg", "groups", "groups --output g.json", "dedup", "undo", "review", "explain a.jpg b.jpg",
+        "evaluate .", "bench .", "models import x", "train . out",
+    ],
+)  # fmt: skip
+def test_a_deleted_working_folder_is_one_line(neardup, tmp_path, monkeypatch, command):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    result = CliRunner().invoke(main, command.split(), input="a.jpg\n")
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code in (1, 2)
+    assert result.stderr.splitlines()[-1].startswith("Error: ")
+
+
+def test_whole_paths_work_from_a_deleted_folder(neardup, indexed, tiny_model, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    index = ("--index", tmp_path / ".neardup")
+    assert f"{indexed[0]}  [roses]" in neardup("query", indexed[0], *index).stdout
+    assert "12" in neardup("info", *index).stdout
+    shown = neardup("index", tmp_path / "photos", *index, "--model", tiny_model.folder)
+    assert "12 unchanged" in shown.stdout
+
+
 def test_paths_come_on_stdin(neardup, photos, tiny_model):
     paths = photos(4)
     paths[1] = paths[1].rename(paths[1].with_name("new\nline.jpg"))

@@ -82,10 +82,20 @@ def _errors_in_one_line() -> Iterator[None]:
         give_up_stdout()  # the reader has had enough (`| head`)
         raise click.exceptions.Exit(1) from error
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and _is_working_folder_gone():
+            raise click.ClickException("the current folder was deleted; change to one that exists") from error
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise
         give_up_stdout()
         raise click.ClickException(f"{error.strerror}; free some space, or check the disk") from error
+
+
+def _is_working_folder_gone() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def give_up_stdout() -> None:

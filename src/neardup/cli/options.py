@@ -24,7 +24,10 @@ def find_index(chosen: Path | None) -> Path | None:
         return chosen
     if folder := os.environ.get("NEARDUP_INDEX"):
         return Path(folder)
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # it was deleted
+        return None
     return next((p / INDEX_FOLDER for p in (here, *here.parents) if (p / INDEX_FOLDER).is_dir()), None)
 
 

@@ -11,6 +11,7 @@ import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from click.testing import CliRunner
@@ -116,6 +117,7 @@ def test_text_says_how_many_candidates_and_marks_the_rest(neardup, indexed):
 def photo_server(photos):
     """Serves a folder of photos on this machine; gives its URL."""
     folder = photos(12, "served")[0].parent
+    QuietHandler.asked.clear()
     handler = partial(QuietHandler, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -124,14 +126,17 @@ def photo_server(photos):
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
+    asked: ClassVar[list[str]] = []
+
     def log_message(self, *arguments):
-        pass
+        self.asked.append(self.path)
 
 
 def test_a_url_is_a_query(neardup, indexed, photo_server):
     url = f"{photo_server}/005.jpg"
     [answer] = as_json(neardup("query", url, "--allow-private", "--format", "json", "--plot", "url.png"))
     assert (answer["query"], answer["matches"][0]["path"]) == (url, str(indexed[5]))
+    assert QuietHandler.asked == ["/005.jpg"]  # once, the picture of the result included
     [answer] = as_json(neardup("query", f"{photo_server}/none.jpg", "--allow-private", "--format", "json", code=1))
     assert "404" in answer["error"]
     [answer] = as_json(neardup("query", url, "--format", "json", code=1))
@@ -513,7 +518,7 @@ def test_index_takes_sigterm_as_an_interrupt_and_gives_it_back(neardup, photos, 
     photos(1)
     during = []
     monkeypatch.setattr(
-        "neardup.pipeline.Indexer.run", lambda *arguments: during.append(signal.getsignal(signal.SIGTERM)) or 1 / 0
+        "neardup.jobs.index.Indexer.run", lambda *arguments: during.append(signal.getsignal(signal.SIGTERM)) or 1 / 0
     )
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:

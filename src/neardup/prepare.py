@@ -8,7 +8,7 @@ both let go of the interpreter while they work, so that threads do, and no other
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -225,24 +225,25 @@ def embed_images(
         closing(prepare_in_order(sources, executor, Decode(embedder.model.input_size, parts))) as prepared,
     ):
         while batch := list(islice(prepared, BATCH)):
-            views = [_views(p) for _, p in batch]
-            readable = [view for view in views if view is not None]
-            rows = (
-                embedder.embed_prepared(np.concatenate(readable))
-                if readable
-                else np.empty((0, embedder.dim), np.float32)
-            )
-            done = 0
+            views = [views_of(p) for _, p in batch]
+            rows = iter(embed_views(embedder, [view for view in views if view is not None]))
             for (source, p), view in zip(batch, views, strict=True):
-                count = 0 if view is None else len(view)
-                found = rows[done : done + count] if count else None
-                yield Embedded(source, p.digest, found, p.error)
-                done += count
+                yield Embedded(source, p.digest, None if view is None else next(rows), p.error)
 
 
-def _views(prepared: Prepared) -> NDArray[np.uint8] | None:
+def views_of(prepared: Prepared) -> NDArray[np.uint8] | None:
     """(1 + parts, size, size, 3): the whole, then its parts; None where it cannot be read."""
     if prepared.pixels is None:
         return None
     whole = prepared.pixels[None]
     return whole if prepared.parts is None else np.concatenate([whole, prepared.parts])
+
+
+def embed_views(embedder: Embedder, views: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+    """The embeddings of each image's views, (views, dim), a batch at a time."""
+    if not views:
+        return []
+    pixels = np.concatenate(views)
+    rows = [embedder.embed_prepared(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)]
+    ends = np.cumsum([len(view) for view in views])
+    return np.split(np.concatenate(rows), ends[:-1])

@@ -15,6 +15,10 @@ from neardup.cli import options
 @click.option("--include", multiple=True, metavar="GLOB", help="Take only what GLOB matches; may be repeated.")
 @click.option("--label-from-folder", is_flag=True, help="Keep the name of each image's folder as its label.")
 @click.option("--rebuild", is_flag=True, help="Start over, with another model for instance.")
+@click.option(
+    "--parts", is_flag=True,
+    help="Embed corners and middles, too: groups then finds what was pasted into others. Takes six times as long.",
+)  # fmt: skip
 @click.option("--null", "-0", is_flag=True, help="With '-': paths on stdin end with NUL, as find -print0 writes them.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Processor cores to use.  [default: all]")
 @options.model
@@ -27,6 +31,7 @@ def index(
     include: tuple[str, ...],
     label_from_folder: bool,
     rebuild: bool,
+    parts: bool,
     null: bool,
     threads: int | None,
     model: str,
@@ -60,6 +65,7 @@ def index(
             globs=Globs(include, exclude) if include or exclude else None,
             label_from_folder=label_from_folder,
             rebuild=rebuild,
+            parts=parts,
             model=model,
             engine=engine,
             threads=threads,

@@ -70,6 +70,12 @@ class Images:
             low, high = (middle + 1, high) if self.digests[middle].tobytes() < digest else (low, middle)
         return low if low < len(self.digests) and self.digests[low].tobytes() == digest else None
 
+    def unit(self) -> NDArray[np.float32]:
+        """The embeddings at unit length: (contents, dim) float32."""
+        unit: NDArray[np.float32] = self.embeddings.astype(np.float32)
+        unit /= self.norms[:, None].astype(np.float32)
+        return unit
+
     def similarities(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
         """Cosines of contents a and b, (p,) each, the same to 1e-6 wherever the rows lie in memory."""
         result = np.empty(len(a), np.float64)

@@ -18,7 +18,7 @@ from neardup.matching.evidence import Evidence
 # Pairs looked at together; the same for any number of threads, since it decides which looks are spared.
 _BATCH = 64
 # Looks at one content that found nothing, after which its other candidates are left out.
-MOST_REFUSED = 24
+MOST_REFUSED = 16
 
 
 @dataclass

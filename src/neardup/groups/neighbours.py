@@ -19,6 +19,8 @@ EXACT_CONTENTS = 200_000
 FLOOR, TABLES_FLOOR = 0.40, 0.70
 # Of each content, so many candidates at the most, the closest.
 MOST = 64
+# The same for what is close to a part of a picture, where parts were indexed: few are pasted into anything.
+PARTS_FLOOR, PARTS_MOST = 0.45, 8
 _BLOCK_VALUES = 1 << 24
 
 
@@ -49,8 +51,8 @@ class Neighbours:
 def propose(images: Images) -> tuple[Pairs, float]:
     """Candidates for a look at the pictures, and the cosine from which on they were proposed."""
     if len(images) <= EXACT_CONTENTS:
-        a, b = _exact_pairs(images, FLOOR, MOST)
-        return _ordered(images, a, b), FLOOR
+        keys = np.union1d(_exact_pairs(images, FLOOR, MOST), _pairs_by_parts(images))
+        return _ordered(images, keys // len(images), keys % len(images)), FLOOR
     pairs = pairs_above(images, TABLES_FLOOR)
     return pairs, TABLES_FLOOR
 
@@ -75,27 +77,58 @@ def neighbours_of(pairs: Pairs, contents: int) -> Neighbours:
     return Neighbours(starts, target[order], values[order])
 
 
-def _exact_pairs(images: Images, floor: float, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs at the floor or above that are among the `most` closest of either content: a < b, each once.
+def _pairs_by_parts(images: Images) -> NDArray[np.int64]:
+    """Pairs of contents of which one is close to a part of the other, as `_exact_pairs` gives them.
+
+    Where the index has embeddings of parts: what was pasted into a picture resembles that part of it.
+    """
+    rows, parts = images.index.parts()
+    if not len(rows):
+        return np.empty(0, np.int64)
+    n = len(images)
+    by_row = np.argsort(images.rows)
+    contents = by_row[np.searchsorted(images.rows[by_row], rows)]
+    unit = images.unit()
+    keys = [np.empty(0, np.int64)]
+    block = max(1, _BLOCK_VALUES // max(n, 1))
+    for start in range(0, len(contents), block):
+        own = contents[start : start + block]
+        closest = np.full((len(own), n), -1, np.float32)
+        for part in range(parts.shape[1]):
+            values = parts[start : start + block, part].astype(np.float32)
+            values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
+            np.maximum(closest, values @ unit.T, out=closest)
+        closest[np.arange(len(own)), own] = -2  # itself
+        local, columns = _near(closest, PARTS_FLOOR, PARTS_MOST)
+        keys.append(np.minimum(own[local], columns) * n + np.maximum(own[local], columns))
+    return np.unique(np.concatenate(keys))
+
+
+def _exact_pairs(images: Images, floor: float, most: int) -> NDArray[np.int64]:
+    """Pairs at the floor or above that are among the `most` closest of either content: a * n + b, a < b, each once.
 
     Memory: a block of products, 64 MiB.
     """
     n = len(images)
-    unit: NDArray[np.float32] = images.embeddings.astype(np.float32)
-    unit /= images.norms[:, None].astype(np.float32)
+    unit = images.unit()
     keys = [np.empty(0, np.int64)]
     block = max(1, _BLOCK_VALUES // max(n, 1))
     for start in range(0, n, block):
         products: NDArray[np.float32] = unit[start : start + block] @ unit.T
         products[np.arange(len(products)), np.arange(start, start + len(products))] = -2  # itself
-        rows, columns = np.nonzero(products >= floor)
-        counts = np.bincount(rows, minlength=len(products))
-        if counts.max(initial=0) > most:
-            rows, columns = _closest(products, rows, columns, counts, most)
+        rows, columns = _near(products, floor, most)
         rows = rows + start
         keys.append(np.minimum(rows, columns) * n + np.maximum(rows, columns))
-    unique = np.unique(np.concatenate(keys))
-    return unique // n, unique % n
+    return np.unique(np.concatenate(keys))
+
+
+def _near(products: NDArray[np.float32], floor: float, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of the products at the floor or above, of each row the `most` largest."""
+    rows, columns = np.nonzero(products >= floor)
+    counts = np.bincount(rows, minlength=len(products))
+    if counts.max(initial=0) > most:
+        return _closest(products, rows, columns, counts, most)
+    return rows, columns
 
 
 def _closest(

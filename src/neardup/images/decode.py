@@ -29,7 +29,7 @@ from neardup.images.formats import HEAD_BYTES, PLUGINS, WEAK_FORMATS, format_of
 from neardup.images.tiff import first_directory
 
 # Recorded in an index. Change the last word whenever the same file gives other pixels than before.
-DECODER = f"pillow-{PIL.__version__} draft-reduce-1"
+DECODER = f"pillow-{PIL.__version__} draft-reduce-2"
 
 # Pixels of an image, and of what has to be held at once to decode it: fewer where a JPEG is reduced while decoding.
 MAX_PIXELS = 200_000_000
@@ -46,6 +46,8 @@ MAX_STRIPS = 2**18
 
 # Bytes a pixel in Pillow's own storage, 4 where not listed.
 _STORAGE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
+# Levels below white that nobody sees on it.
+_INVISIBLE = 32
 # Bytes a pixel that these decoders hold beside it.
 _DECODER_BYTES = {"JPEG2000": 16, "HEIF": 10, "AVIF": 10, "WEBP": 8}
 
@@ -70,7 +72,7 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 @dataclass(frozen=True)
 class Decoded:
-    """An image as a person sees it: upright, colours on white."""
+    """An image as a person sees it: upright, on a ground that shows it."""
 
     pixels: NDArray[np.uint8]  # (h, w, 3) RGB, perhaps reduced
     width: int  # of the whole upright image
@@ -90,7 +92,8 @@ def load_image(source: Path | bytes, *, size: int | None = None) -> NDArray[np.u
 
 
 def decode_image(content: bytes, *, size: int | None = None, budget: ByteBudget | None = None) -> Decoded:
-    """First frame of an image file's content as upright RGB: EXIF orientation applied, transparency on white.
+    """First frame of an image file's content as upright RGB: EXIF orientation applied, transparency on white, or on
+    black where white would show nothing.
 
     size:   edge in pixels of what will be made of it. Where given, both sides may come back reduced by the same whole
             factor, to no less than 2 * size, which is what a final antialiased resize needs; a JPEG is then decoded at
@@ -120,7 +123,7 @@ def decode_image(content: bytes, *, size: int | None = None, budget: ByteBudget 
             if not reducible:
                 width, height = image.size  # some containers tell the size only now, and TIFF is turned upright
             orientation = _orientation(image)
-            upright = _on_white(_reduced(_eight_bits(image), size))
+            upright = _on_ground(_reduced(_eight_bits(image), size))
             if orientation in _TRANSPOSITIONS:
                 upright = upright.transpose(_TRANSPOSITIONS[orientation])
             if orientation >= 5:
@@ -331,11 +334,20 @@ def _reduced(image: Any, size: int | None) -> Any:
     return image.reduce(factor) if factor > 1 else image
 
 
-def _on_white(image: Any) -> Any:
-    if image.mode in ("LA", "RGBA"):
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
+def _on_ground(image: Any) -> Any:
+    """Transparency on white; on black what white would not show: a white drawing."""
+    if image.mode not in ("LA", "RGBA"):
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    on_white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    if _least(on_white) >= 255 - _INVISIBLE and image.getextrema()[3][0] < 255:
+        return Image.alpha_composite(Image.new("RGBA", image.size, "black"), image).convert("RGB")
+    return on_white
+
+
+def _least(image: Image.Image) -> int:
+    """The lowest value of any channel."""
+    return min(low for low, _ in image.getextrema())  # type: ignore[misc, union-attr]
 
 
 def _reason(error: Exception, name: str | None) -> str:

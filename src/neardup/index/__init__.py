@@ -165,6 +165,22 @@ class Index:
         """What is known of contents beside their embeddings, in the same snapshot."""
         return Notes(self._connection, self._lock, self._path)
 
+    def parts(self) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        """Rows whose contents have embeddings of their parts, ascending (k,), and those: (k, parts, dim) float16."""
+        if self.model is None:
+            return np.empty(0, np.int64), np.empty((0, 0, 0), np.float16)
+        with self._lock, catalog.damage_named(self._path):
+            found = self._connection.execute(
+                "SELECT content, embeddings FROM parts WHERE content IN (SELECT content FROM images) ORDER BY content"
+            ).fetchall()
+        width = 2 * self.model.dim
+        sizes = {len(blob) if isinstance(blob, bytes) else -1 for _, blob in found}
+        if len(sizes) > 1 or any(size < width or size % width for size in sizes):
+            raise DamagedIndex(f"{self._path}: embeddings of parts are not of {self.model.dim} numbers; {REBUILD}")
+        rows = self._rows_of(np.array([content for content, _ in found], np.int64))
+        values = np.frombuffer(b"".join(blob for _, blob in found), "<f2")
+        return rows, values.reshape(len(found), -1, self.model.dim)
+
     @cached_property
     def live_rows(self) -> NDArray[np.int64]:
         """Rows whose content some image has, ascending: (contents,) int64."""

@@ -223,6 +223,11 @@ class IndexWriter:
         return None if row is None else int(row[0])
 
     @_whole
+    def has_parts(self, content: int | None) -> bool:
+        """Whether a content has embeddings of its parts."""
+        return self._connection.execute("SELECT 1 FROM parts WHERE content = ?", (content,)).fetchone() is not None
+
+    @_whole
     def add(
         self,
         path: Path,
@@ -235,6 +240,7 @@ class IndexWriter:
         margin: float = 0.0,
         label: str | None = None,
         embedding: NDArray[np.floating] | None = None,
+        parts: NDArray[np.floating] | None = None,
     ) -> None:
         """Record an image, in place of what was recorded of this path.
 
@@ -242,6 +248,7 @@ class IndexWriter:
         width, height: pixels, upright
         margin:    share of the area that is a flat margin, 0 to less than 1: neardup.images.flat_margin
         embedding: (dim,) floating, of unit length; None when `content(digest)` is known
+        parts:     (parts, dim) likewise, of parts of the image, where they are wanted
         raises:    BadInput when these are not so, IndexNotWritten
         """
         if len(digest) != 32:
@@ -261,6 +268,9 @@ class IndexWriter:
             self._pending_contents.append(content)
         else:
             self._connection.execute("DELETE FROM dead WHERE content = ?", (content,))
+        if parts is not None:
+            rows = np.stack([self._row(path, part) for part in parts])
+            self._connection.execute("REPLACE INTO parts VALUES (?, ?)", (content, rows.tobytes()))
         key = os.fsencode(path)
         old = self._connection.execute("SELECT content FROM images WHERE path = ?", (key,)).fetchone()
         self._lost_images |= old is not None and old != (content,)

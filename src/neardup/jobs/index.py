@@ -17,7 +17,7 @@ from neardup.errors import IndexNotWritten
 from neardup.images import DECODER
 from neardup.images.globs import Globs
 from neardup.index import Index, IndexWriter, Model
-from neardup.prepare import Decode, Executor, Prepared, Threads, prepare, prepare_in_order
+from neardup.prepare import Decode, Executor, Prepared, Threads, embed_views, prepare, prepare_in_order, views_of
 from neardup.sources import StoredSource
 from neardup.sources.datasets import Dataset, is_dataset, open_dataset
 from neardup.sources.walk import Walk
@@ -55,6 +55,7 @@ def index_images(
     globs: Globs | None = None,
     label_from_folder: bool = False,
     rebuild: bool = False,
+    parts: bool = False,
     model: str | Embedder = "default",
     engine: str = AUTO,
     threads: int | None = None,
@@ -70,6 +71,7 @@ def index_images(
     globs:             which files are wanted; what is not leaves the index like what vanished
     label_from_folder: keep the name of each file's folder as its label
     rebuild:           start over, with another model for instance
+    parts:             embed the corners and the middle of each image, too, so that groups find what is pasted into it
     model:             a name, or the path of a model's folder, for `engine` to run; or one that is loaded
     threads:           processor cores to use; None: all that this process may use
     say:               called with warnings, and before waiting for another writer
@@ -96,7 +98,7 @@ def index_images(
             say(f"Warning: {writer.warning}")
         if on_total is not None and listed is None:
             _count_aside(new_walk(), datasets, on_total)
-        indexer = Indexer(writer, embedder, executor, on_progress)
+        indexer = Indexer(writer, embedder, executor, on_progress, parts=parts)
         # Data sets first: where their records are files that a walk finds too, they alone have labels for them.
         sources = chain(*datasets, walk, walk.listed(listed or ()))
         try:
@@ -148,9 +150,12 @@ class Indexer:
         embedder: Embedder,
         executor: Executor,
         on_progress: Callable[[IndexReport], None] = lambda report: None,
+        *,
+        parts: bool = False,
     ) -> None:
+        self._parts = parts
         self._writer, self._embedder, self._executor, self._on_progress = writer, embedder, executor, on_progress
-        self._decode = Decode(embedder.model.input_size)
+        self._decode = Decode(embedder.model.input_size, parts)
         self._stats: dict[Path, tuple[int, int]] = {}  # of the images under way
         self._batch: list[tuple[StoredSource, Prepared]] = []
         self.report = IndexReport()
@@ -190,7 +195,8 @@ class Indexer:
             self._fail(source, getattr(error, "strerror", None) or str(error))
             return False
         known = self._writer.state(source.path)
-        if known is None or (known.size_bytes, known.mtime_ns) != (size_bytes, mtime_ns):
+        lacks_parts = self._parts and known is not None and not self._writer.has_parts(known.content)
+        if known is None or lacks_parts or (known.size_bytes, known.mtime_ns) != (size_bytes, mtime_ns):
             self._stats[source.path] = size_bytes, mtime_ns
             return True
         if known.error is not None:
@@ -203,7 +209,8 @@ class Indexer:
         return False
 
     def _is_known(self, digest: bytes) -> bool:
-        return self._writer.content(digest) is not None
+        content = self._writer.content(digest)
+        return content is not None and (not self._parts or self._writer.has_parts(content))
 
     def _fail(self, source: StoredSource, error: str) -> None:
         self.report.failed.append(Failure(source.path, error))
@@ -223,7 +230,7 @@ class Indexer:
     def _flush(self) -> None:
         """Embed and record a batch; of byte copies, the first."""
         batch, self._batch = self._batch, []
-        fresh: dict[bytes, NDArray[np.uint8]] = {}
+        fresh: dict[bytes, NDArray[np.uint8]] = {}  # (1 + parts, size, size, 3)
         for number, (source, image) in enumerate(batch):
             if image.digest in fresh or self._is_known(image.digest):
                 continue
@@ -231,17 +238,16 @@ class Indexer:
                 # It was known when it was read, and has left the index since.
                 image = prepare(source, self._decode)
                 batch[number] = source, image
-            if image.pixels is not None:
-                fresh[image.digest] = image.pixels
-        rows = self._embedder.embed_prepared(np.stack(list(fresh.values()))) if fresh else ()
-        embeddings = dict(zip(fresh, rows, strict=True))
+            if (views := views_of(image)) is not None:
+                fresh[image.digest] = views
+        embeddings = dict(zip(fresh, embed_views(self._embedder, list(fresh.values())), strict=True))
         for source, image in batch:
             self._record(source, image, embeddings.get(image.digest))
         self.report.embedded += len(fresh)
         self._writer.commit_if_due()
         self._on_progress(self.report)
 
-    def _record(self, source: StoredSource, image: Prepared, embedding: NDArray[np.float32] | None) -> None:
+    def _record(self, source: StoredSource, image: Prepared, embeddings: NDArray[np.float32] | None) -> None:
         size_bytes, mtime_ns = self._stats.pop(source.path)
         if image.error is not None:
             self._fail(source, image.error)
@@ -251,6 +257,8 @@ class Indexer:
             label = known.label
         self._writer.add(
             source.path, size_bytes=size_bytes, mtime_ns=mtime_ns, digest=image.digest,
-            width=image.width, height=image.height, margin=image.margin, label=label, embedding=embedding,
+            width=image.width, height=image.height, margin=image.margin, label=label,
+            embedding=None if embeddings is None else embeddings[0],
+            parts=embeddings[1:] if embeddings is not None and len(embeddings) > 1 else None,
         )  # fmt: skip
         self.report.indexed += 1

@@ -13,6 +13,8 @@ from neardup.matching.picture import Glance, Picture
 FEWEST_INLIERS = 6
 # From here on no other way to lay the two is tried.
 _SURE_INLIERS, _SURE_WELL = 12, 0.7
+# Share of blocks that agree well below which no finer map and no further look can make two pictures one.
+HOPELESS = 0.25
 # Correlation from afar of one picture laid over the other whole that is worth a second look.
 _WORTH = 0.75
 
@@ -39,8 +41,8 @@ def align(a: Picture, b: Picture, known: Matrix | None = None) -> Aligned | None
     if known is None and (best is None or best.inliers < _SURE_INLIERS or best.agreement.well < _SURE_WELL):
         found += [_measured(a, b, each) for each in _whole_ways(a, b)]
         best = max(found, key=_worth, default=None)
-    if best is None:
-        return None
+    if best is None or best.agreement.well < HOPELESS:
+        return best
     finer = refine(a.grey, b.grey, best.matrix)
     again = _measured(a, b, Map(finer, best.inliers, best.matches))
     best = again if _worth(again) > _worth(best) else best
@@ -87,8 +89,8 @@ def _worth(each: Aligned) -> tuple[float, float]:
 
 def may_match(a: Glance, b: Glance) -> bool:
     """Whether any map between the two is worth a look at their pixels."""
-    if not a.has_details or not b.has_details:
-        return a.has_details == b.has_details
+    if not a.has_details and not b.has_details:
+        return True
     if any(correlation >= _WORTH for correlation in _from_afar(a.afar, b.afar)):
         return True
     return any(each.inliers >= FEWEST_INLIERS for each in find_maps(a.features, b.features, a.size, b.size))

@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from neardup.matching.agreement import NOTHING, lay
 from neardup.matching.agreement import agreement as agree
-from neardup.matching.agreement import lay
-from neardup.matching.align import Aligned, align, lay_working, without_margins
+from neardup.matching.align import HOPELESS, Aligned, align, lay_working, without_margins
 from neardup.matching.colours import compare_colours
 from neardup.matching.coverage import beyond
 from neardup.matching.differences import Differences, differences
@@ -43,6 +43,8 @@ _BLURRED = 1.0
 _FRAMES_ALIKE = 0.9
 # Pictures with nothing to see: levels of 255 within which two plain colours are one, and the edge they are compared at.
 _SAME_COLOUR, _PLAIN_EDGE = 8.0, 16
+# Percentile of the places that must have it: an edge may lie across some.
+_NEARLY_ALL = 97
 
 
 def judge(a: Picture, b: Picture, *, known: Matrix | None = None) -> Evidence:
@@ -65,6 +67,8 @@ def judge(a: Picture, b: Picture, *, known: Matrix | None = None) -> Evidence:
 def _judge_first_frames(a: Picture, b: Picture, found: Aligned | None) -> Evidence:
     if found is None or not found.agreement.blocks:
         return _judge_plain(a, b)
+    if found.agreement.well < HOPELESS:
+        return Evidence("other", 0.0)
     different = find_differences(a, b, found)
     confidence = _confidence(a, b, found, different)
     if confidence < ONE_SCENE:
@@ -177,13 +181,17 @@ def _clean(different: Differences) -> Side | None:
 
 
 def _judge_plain(a: Picture, b: Picture) -> Evidence:
-    """Pictures with too little to see for blocks: one where every place of both has the same colour."""
-    if a.has_details or b.has_details:
-        return Evidence("other", 0.0)
+    """Pictures with too little to see for blocks: one where every place of both has the same colour, one laid over the
+    other whole."""
     first, second = (_afar(side) for side in (a, b))
-    for view, way in zip(whole_views(first), whole_maps((a.width, a.height), (b.width, b.height)), strict=True):
-        if np.abs(view - second).max() <= _SAME_COLOUR:
-            return Evidence("copy", 1.0, matrix=tuple((way.matrix / way.matrix[2, 2]).ravel().tolist()))
+    size_a, size_b = (a.grey.shape[1], a.grey.shape[0]), (b.grey.shape[1], b.grey.shape[0])
+    for view, way in zip(whole_views(first), whole_maps(size_a, size_b), strict=True):
+        if np.percentile(np.abs(view - second), _NEARLY_ALL) > _SAME_COLOUR:
+            continue
+        found = Aligned(way.matrix, 0, 0, NOTHING)
+        if find_differences(a, b, found).of_detail <= _DIFFERS_AT_MOST:
+            whole = inverse(to_working(b)) @ way.matrix @ to_working(a)
+            return Evidence("copy", 1.0, matrix=tuple((whole / whole[2, 2]).ravel().tolist()))
     return Evidence("other", 0.0)
 
 

@@ -1,50 +1,70 @@
-"""Groups against the truth: photos of yours and edited copies of them, at several thresholds.
+"""Groups against the truth: photos of yours and edited copies of them.
 
     python scripts/measure_groups.py PHOTOS [--copies 2000] [--work DIR] [--thresholds 0.6 0.7 ...] [--json FILE]
 
 Every copy is a photo drawn by the seed and edited by one attack of neardup.evaluation.attacks, taking the attacks in
-turn. Both are indexed together. A pair counts when a group holds it as keeper and member:
+turn. Both are indexed together, and grouped by looking at the pictures; with --thresholds also by the embeddings alone.
+A pair counts when a group holds it as keeper and member:
 
     recall     copies in one group with their photo, as a share of all copies
-    precision  pairs of one photo's versions, as a share of all pairs that a copy takes part in
+    precision  pairs of one photo's versions, as a share of all pairs that a copy takes part in; a photo that another
+               was pasted on is one of the sources of what came of it
     photos     pairs of two photos as they came: near-duplicates of the collection itself, or mistakes; they are listed
                (--list FILE), because only a person can tell
+    discarded  files that `dedup` would remove, and how many of them show something that their keeper does not, by what
+               was done to either
 
 The same images are then written into a second index in shuffled order, in several commits, and must give the same
-groups. The work folder is used again when it is there: delete it to start over.
+groups. The work folder is used again when it is there: delete it to start over. --parts indexes parts, too.
 """
 
 import argparse
 import csv
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from neardup.embedding.model import find_model
+from neardup.actions import make_plan
 from neardup.evaluation.attacks import ATTACKS, attack
-from neardup.groups import DuplicateGroup, find_groups
+from neardup.groups import find_groups
 from neardup.images import find_images, load_image
 from neardup.index import Index
+from neardup.jobs.index import index_images
+
+# Attacks that mix in another photo, that show something the photo does not, and that leave out some of it.
+MIXED = frozenset({"paste_third", "paste_small", "overlay"})
+ADDS = MIXED | {
+    "text", "watermark", "stickers", "caption", "screenshot", "chain_mirror_crop_text_scale_jpeg", "chain_social",
+    "chain_screenshot_of_crop",
+}  # fmt: skip
+CUTS = frozenset({name for name in ATTACKS if "crop" in name} | {"zoom_150", "rotate_5", "rotate_20", "perspective"})
+
+
+@dataclass(frozen=True)
+class Copy:
+    attack: str
+    photo: Path
+    other: Path | None  # the photo that was mixed in
 
 
 @dataclass(frozen=True)
 class Row:
-    threshold: float
+    threshold: float | None  # None: by looking
     groups: int
     images: int
     precision: float
+    wrong: int
     recall: float
     photo_pairs: int
+    discarded: int
+    discarded_wrongly: int
     seconds: float
 
 
@@ -61,45 +81,65 @@ def make_copies(photos: list[Path], folder: Path, copies: int, seed: int) -> Non
             edited = attack(name, load_image(photos[photo]), load_image(photos[other]), seed=(seed, number))
             path = folder / f"{number:05d}-{name}.jpg"
             Image.fromarray(edited).save(path, quality=92)
-            writer.writerow((path, name, photos[photo]))
+            writer.writerow((path, name, photos[photo], photos[other] if name in MIXED else ""))
 
 
-def read_truth(path: Path) -> dict[Path, tuple[str, Path]]:
+def read_truth(path: Path) -> dict[Path, Copy]:
     with path.open(newline="") as file:
-        return {Path(copy): (name, Path(photo)) for copy, name, photo in csv.reader(file)}
+        return {
+            Path(c): Copy(name, Path(photo), Path(other) if other else None)
+            for c, name, photo, other in csv.reader(file)
+        }
 
 
-def pairs_of(groups: list[DuplicateGroup]) -> Iterator[tuple[Path, Path, float]]:
-    for group in groups:
-        for member in group.members[1:]:
-            yield group.keeper.path, member.path, member.similarity
+def sources(path: Path, truth: dict[Path, Copy]) -> set[Path]:
+    copy = truth.get(path)
+    return {path} if copy is None else {each for each in (copy.photo, copy.other) if each is not None}
+
+
+def shows_more(member: Path, keeper: Path, truth: dict[Path, Copy]) -> bool:
+    """Whether a discarded file shows what its keeper does not, by what was done to the two."""
+    done, kept = truth.get(member), truth.get(keeper)
+    if done is not None and done.attack in ADDS:
+        return True
+    return kept is not None and kept.attack in CUTS and (done is None or done.attack not in CUTS)
 
 
 def measure(
-    index: Index, truth: dict[Path, tuple[str, Path]], threshold: float
-) -> tuple[Row, Counter[str], list[tuple[float, Path, Path]]]:
+    index: Index, truth: dict[Path, Copy], threshold: float | None
+) -> tuple[Row, Counter[str], list[tuple[float, str, Path, Path]]]:
     started = time.perf_counter()
-    groups = list(find_groups(index, min_similarity=threshold))
+    groups = list(find_groups(index, min_similarity=threshold, on_totals=lambda totals: print(totals)))
     seconds = time.perf_counter() - started
     found: Counter[str] = Counter()
-    false = 0
+    wrong = pairs = 0
     photo_pairs = []
     for group in groups:
         paths = {member.path for member in group.members}
-        found.update(truth[path][0] for path in paths if path in truth and truth[path][1] in paths)
-    for a, b, similarity in pairs_of(groups):
-        if a not in truth and b not in truth:
-            photo_pairs.append((similarity, a, b))
-        else:
-            false += truth.get(a, ("", a))[1] != truth.get(b, ("", b))[1]
-    copy_pairs = sum(len(group.members) - 1 for group in groups) - len(photo_pairs)
+        found.update(truth[path].attack for path in paths if path in truth and truth[path].photo in paths)
+        for member in group.members[1:]:
+            a, b = group.keeper.path, member.path
+            if a not in truth and b not in truth:
+                photo_pairs.append((member.similarity, str(member.relation), a, b))
+                continue
+            pairs += 1
+            if not sources(a, truth) & sources(b, truth):
+                wrong += 1
+                print(f"  two sources: {a.name} {b.name} {member.relation} {member.similarity:.3f}")
+    plan = make_plan(groups, "report")
+    bad = [step for step in plan.steps if shows_more(step.path, step.keeper, truth)]
+    for step in bad[:20]:
+        print(f"  discarded: {step.path.name} for {step.keeper.name}: {step.relation}, {step.change}")
     row = Row(
         threshold,
         len(groups),
         sum(len(group.members) for group in groups),
-        1 - false / max(1, copy_pairs),
+        1 - wrong / max(1, pairs),
+        wrong,
         found.total() / len(truth),
         len(photo_pairs),
+        len(plan.steps),
+        len(bad),
         round(seconds, 2),
     )
     return row, found, sorted(photo_pairs, reverse=True)
@@ -134,42 +174,42 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=2000)
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "measure_groups")
     parser.add_argument("--model", default="default")
-    parser.add_argument("--thresholds", type=float, nargs="+", help="[default: those of the model]")
+    parser.add_argument("--thresholds", type=float, nargs="*", default=[], help="Cosines to group by alone, too")
+    parser.add_argument("--parts", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--list", type=Path, help="CSV of the pairs of two photos, at the lowest threshold")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    thresholds = options.thresholds or sorted(find_model(options.model).thresholds.values())
 
     folder = options.work / "index"
     if not (options.work / "copies.csv").exists():
         make_copies(list(find_images(options.photos)), options.work / "copies", options.copies, options.seed)
-    command = [sys.executable, "-m", "neardup", "index", options.photos, options.work / "copies", "--index", folder]
-    subprocess.run([*command, "--model", options.model], check=True)
+    paths = [options.photos, options.work / "copies"]
+    report = index_images(paths, folder, model=options.model, parts=options.parts, say=print)
     truth = read_truth(options.work / "copies.csv")
     index = Index.open(folder)
-    print(f"{index.images} images, {len(truth)} of them edited copies")
-    rows = []
-    per_attack = {}
-    for threshold in thresholds:
+    print(f"{index.images} images, {len(truth)} of them edited copies; indexed in {report.seconds:.1f} s")
+    rows, per_attack = [], []
+    for threshold in (None, *options.thresholds):
         row, found, photo_pairs = measure(index, truth, threshold)
         rows.append(row)
-        per_attack[threshold] = found
+        per_attack.append(found)
         print(
-            f"{threshold:.3f}  groups {row.groups:6}  images {row.images:6}  precision {row.precision:.4f}"
-            f"  recall {row.recall:.4f}  photo pairs {row.photo_pairs:6}  {row.seconds:.1f} s"
+            f"{'by looking' if threshold is None else f'at {threshold:.3f}'}  groups {row.groups}  images {row.images}"
+            f"  precision {row.precision:.4f} ({row.wrong} wrong)  recall {row.recall:.4f}"
+            f"  photo pairs {row.photo_pairs}"
+            f"  discarded {row.discarded}, {row.discarded_wrongly} of them showing more  {row.seconds:.1f} s"
         )
-        if options.list and threshold == min(thresholds):
+        if options.list and threshold is None:
             with options.list.open("w", newline="") as file:
                 csv.writer(file).writerows(photo_pairs)
-    totals = Counter(name for name, _ in truth.values())
-    print("recall by attack at " + " ".join(f"{threshold:.2f}" for threshold in thresholds))
+    totals = Counter(copy.attack for copy in truth.values())
+    print("recall by attack")
     for name in ATTACKS:
-        print(f"  {name:36}" + " ".join(f"{per_attack[t][name] / max(1, totals[name]):.2f}" for t in thresholds))
-    middle = thresholds[len(thresholds) // 2]
+        print(f"  {name:36}" + " ".join(f"{found[name] / max(1, totals[name]):.2f}" for found in per_attack))
     again = shuffled(index, options.work / "shuffled", options.seed + 1)
-    same = list(find_groups(again, min_similarity=middle)) == list(find_groups(index, min_similarity=middle))
-    print(f"the same groups at {middle} from a shuffled order: {same}")
+    same = list(find_groups(again)) == list(find_groups(index))
+    print(f"the same groups from a shuffled order: {same}")
     if options.json:
         options.json.write_text(json.dumps({"rows": [asdict(row) for row in rows], "same_when_shuffled": same}))
 

@@ -347,7 +347,7 @@ def _on_ground(image: Any) -> Any:
 
 def _least(image: Image.Image) -> int:
     """The lowest value of any channel."""
-    return min(low for low, _ in image.getextrema())  # type: ignore[misc, union-attr]
+    return min(low for low, _ in image.getextrema())  # type: ignore[misc]
 
 
 def _reason(error: Exception, name: str | None) -> str:

@@ -176,18 +176,13 @@ def _opened(part: Path, mode: str) -> Any:
 
 def _check(url: str, part: Path, stated: _Stated, pins: Path) -> None:
     """Compare with what the server states, and with the pin; a file that fails is taken away."""
-    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    crc = 0
+    kind = "md5" if "md5" in stated.digests else "crc32c"
+    sha256, checksum = hashlib.sha256(), _new_checksum(kind)
     with part.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             sha256.update(block)
-            md5.update(block)
-            if "md5" not in stated.digests:
-                crc = crc32c(block, crc)
-    if "md5" in stated.digests:
-        kind, found = "md5", base64.b64encode(md5.digest()).decode()
-    else:
-        kind, found = "crc32c", base64.b64encode(crc.to_bytes(4, "big")).decode()
+            checksum.update(block)
+    found = base64.b64encode(checksum.digest()).decode()
     pinned = _read_pins(pins)
     wrong = None
     if part.stat().st_size != stated.size_bytes or found != stated.digests[kind]:
@@ -200,6 +195,14 @@ def _check(url: str, part: Path, stated: _Stated, pins: Path) -> None:
         raise DownloadFailed(f"{url}: {wrong}")
     if url not in pinned:
         replace_file(pins, f"{json.dumps(pinned | {url: sha256.hexdigest()}, indent=2)}\n".encode())
+
+
+def _new_checksum(kind: str) -> Any:
+    if kind == "md5":
+        return hashlib.md5(usedforsecurity=False)
+    from google_crc32c import Checksum
+
+    return Checksum()
 
 
 def _read_pins(pins: Path) -> dict[str, str]:
@@ -229,23 +232,3 @@ def _read_about(part: Path) -> _Stated | None:
         return None
     # A weak tag promises no equal bytes.
     return stated if stated.etag and not stated.etag.startswith("W/") and stated.digests else None
-
-
-def _crc32c_table() -> list[int]:
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
-        table.append(value)
-    return table
-
-
-_CRC32C = _crc32c_table()
-
-
-def crc32c(content: bytes, crc: int = 0) -> int:
-    """CRC-32C (Castagnoli, RFC 3720 appendix B.4), continued from `crc`; slow, for want of another digest."""
-    crc ^= 0xFFFFFFFF
-    for byte in content:
-        crc = _CRC32C[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    return crc ^ 0xFFFFFFFF

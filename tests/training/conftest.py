@@ -1,5 +1,6 @@
 """Drawn photos in three folders, and a training of six steps."""
 
+import io
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,26 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         target.mkdir(exist_ok=True)
         draw_photo(number).save(target / f"{number}.jpg")
     return sorted(folder.rglob("*.jpg"))
+
+
+@pytest.fixture(scope="session")
+def small_flowers(tmp_path_factory: pytest.TempPathFactory) -> object:
+    """Sixteen pictures of two classes, in TFDS's own format on disk."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+    classes = ["daisy", "tulips"]
+    label = tfds.features.ClassLabel(names=classes)
+    features = tfds.features.FeaturesDict({"image": tfds.features.Image(), "label": label})
+
+    def jpeg(number: int) -> io.BytesIO:
+        file = io.BytesIO()
+        draw_photo(number).save(file, "JPEG", quality=90)
+        return io.BytesIO(file.getvalue())
+
+    records = [(n, {"image": jpeg(n), "label": classes[n % 2]}) for n in range(16)]
+    return tfds.dataset_builders.store_as_tfds_dataset(
+        name="small_flowers", version="1.0.0", features=features, data_dir=tmp_path_factory.mktemp("tfds"),
+        split_datasets={"train": records}, disable_shuffling=True,
+    )  # fmt: skip
 
 
 def train_copies(paths: list[Path], output: Path, recipe: CopyRecipe = RECIPE, *, start=None, **options) -> Path:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from tests.conftest import TINY, draw_photo
 
 from neardup.cli import main
 from neardup.embedding import load_embedder
@@ -95,3 +96,78 @@ def test_a_run_begun_otherwise_is_not_gone_on_with(photos, tmp_path, options, sa
     assert done.exit_code == 1
     assert said in done.stderr
     assert (tmp_path / "mine/recipe.json").read_bytes() == recipe
+
+
+@pytest.fixture
+def classes(tmp_path):
+    """Eight pictures of each of two classes, and one that is in none."""
+    for number in range(16):
+        folder = tmp_path / "classes" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        draw_photo(number).save(folder / f"{number}.jpg")
+    draw_photo(99).save(tmp_path / "classes" / "loose.jpg")
+    return tmp_path / "classes"
+
+
+LABELLED = (
+    "--labelled", "--photos", 8, "--size", 32, "--workers", 0, "--steps", 4, "--head-steps", 2, "--held-out", 0.25,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("loss", ["triplet", "supcon", "arcface"])
+def test_labelled_makes_a_model_that_index_takes(classes, tmp_path, tiny_model, monkeypatch, loss):
+    monkeypatch.chdir(tmp_path)
+    done = run(classes, "mine", *LABELLED, "--init", tiny_model.folder, "--loss", loss, "--format", "json")
+    assert done.exit_code == 0, done.output
+    assert "12 pictures of 2 classes to train on, 4 held out" in done.stderr
+    result = json.loads(done.stdout)
+    assert result.keys() == {"steps", "loss", "validation_loss", "knn_accuracy", "recall_at_1", "model", "curve"}
+    assert 0 <= result["knn_accuracy"] <= 1
+    begun, ended = (load_weights(path, TINY.parameters()) for path in (tiny_model.file("weights.npz"), "mine/best.npz"))
+    assert all((begun[name] != ended[name]).any() for name in begun), "the trunk has learned"
+    made = CliRunner().invoke(main, ["index", str(classes), "--model", result["model"], "--format", "json"])
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout)["indexed"] == 17
+
+
+def test_labelled_goes_on_and_takes_a_data_set(tmp_path, tiny_model, small_flowers):
+    name = f"tfds:{small_flowers.data_dir}:train"
+    begun = run(name, tmp_path / "mine", *LABELLED, "--init", tiny_model.folder, "--format", "json")
+    assert begun.exit_code == 0, begun.output
+    assert "of 2 classes" in begun.stderr
+    again = run(name, tmp_path / "mine", *LABELLED, "--init", tiny_model.folder, "--format", "json")
+    assert json.loads(again.stdout)["loss"] == json.loads(begun.stdout)["loss"]
+    other = run(f"{name}[:50%]", tmp_path / "mine", *LABELLED, "--init", tiny_model.folder)
+    assert other.exit_code == 1
+    assert "of its run are not among those given now" in other.stderr
+
+
+def test_from_scratch_there_is_no_model_to_begin_with(classes, tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(job, "starting_point", lambda start: started.append(start) or (TINY, None))
+    assert run(classes, tmp_path / "mine", *LABELLED, "--init", "none").exit_code == 0
+    assert run(classes, tmp_path / "default", *LABELLED).exit_code == 0
+    assert started == ["none", "default"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--labelled", "--untouched", 0.5, "--final-size", 64), "--final-size, --untouched: not with --labelled"),
+        (("--loss", "triplet"), "--loss: only with --labelled"),
+        (("--labelled", "--init", "none", "--frozen-blocks", 1), "give some with --start"),
+        (("--labelled", "--loss", "hinge"), "'hinge' is not one of 'triplet', 'supcon', 'arcface'"),
+    ],
+)
+def test_options_of_the_other_objective_are_refused(classes, tmp_path, options, said):
+    done = run(classes, tmp_path / "mine", *options)
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_folder_without_classes_is_said(photos, tmp_path):
+    done = run(photos, tmp_path / "mine", "--labelled")
+    assert done.exit_code == 1
+    assert "needs two classes, found 0; give a folder with one of pictures for each" in done.stderr
+    assert run(tmp_path / "nowhere", tmp_path / "mine", "--labelled").exit_code == 2

@@ -8,7 +8,7 @@ import pytest
 
 from neardup.cli.train import train
 from neardup.errors import BadInput
-from neardup.training.recipe import CopyRecipe, Precision, Recipe
+from neardup.training.recipe import CopyRecipe, LabelRecipe, Loss, Precision, Recipe
 
 
 def option(name: str) -> click.Option:
@@ -33,13 +33,9 @@ def test_a_recipe_keeps_its_limits(settings, said):
         CopyRecipe(**settings)
 
 
-def test_what_is_not_given_is_the_default():
-    assert CopyRecipe.of(steps=5, size=None, precision=None) == CopyRecipe(steps=5)
-
-
 def test_every_setting_with_words_is_an_option_that_shows_the_default(tmp_path):
     context = train.make_context("train", [str(tmp_path)])
-    for each in fields(CopyRecipe):
+    for each in (*fields(CopyRecipe), *fields(LabelRecipe)):
         if not each.metadata.get("help"):
             continue
         assert context.params[each.name] is None, "the recipe's own default holds"
@@ -48,6 +44,7 @@ def test_every_setting_with_words_is_an_option_that_shows_the_default(tmp_path):
 
 def test_choices_are_those_of_the_recipe():
     assert option("precision").type.choices == get_args(Precision)
+    assert option("loss").type.choices == get_args(Loss)
 
 
 def test_limits_are_those_of_the_recipe():

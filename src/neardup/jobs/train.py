@@ -1,5 +1,6 @@
-"""Photos to a model of one's own."""
+"""Pictures to a model of one's own."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +13,26 @@ from neardup.images import find_images
 from neardup.text import show_count
 
 if TYPE_CHECKING:
+    from neardup.training.labels.split import Labelled
     from neardup.training.log import Row
-    from neardup.training.recipe import CopyRecipe, Recipe
+    from neardup.training.recipe import CopyRecipe, LabelRecipe, Recipe
     from neardup.training.trainer import Objective, Validation
 
 SAY_EVERY = 50  # steps
+SCRATCH = "none"
+
+Say = Callable[[str], None]
+
+
+def nothing(text: str) -> None:
+    pass
 
 
 @dataclass(frozen=True)
 class Trained:
     model: Path  # a model's folder
     log: "list[Row]"
+    figures: "dict[str, float | None]"  # of the model's weights, by the validation that found them best
 
     @property
     def last(self) -> "Row":
@@ -34,10 +44,10 @@ def train_copies(
     output: Path,
     recipe: "CopyRecipe",
     *,
-    start: str | None = None,
+    start: str = SCRATCH,
     without: str | None = None,
     validate_on: Path | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    say: Say = nothing,
 ) -> Trained:
     """Train an encoder on the photos under `path` to tell copies from everything else, or go on where a run stopped.
 
@@ -50,8 +60,7 @@ def train_copies(
     from neardup.training.copies.objective import Copies
     from neardup.training.copies.validation import validation_on
 
-    found = [p for p in find_images(path) if not (without and p.name.startswith(without))]
-    paths = _photos(output, found, say)
+    paths = _photos(output, _found(path, without), say)
     if len(paths) < recipe.photos:
         raise BadInput(
             f"{path}: {len(paths)} photos, fewer than the {recipe.photos} of a batch; give more, or --photos"
@@ -61,12 +70,49 @@ def train_copies(
     return _run(Copies(recipe, paths, architecture, weights), output, validation, say)
 
 
-def starting_point(start: str | None) -> tuple[Architecture, Weights | None]:
+def train_labelled(
+    path: str, output: Path, recipe: "LabelRecipe", *, start: str = "default", without: str | None = None,
+    say: Say = nothing,
+) -> Trained:  # fmt: skip
+    """Train an encoder to put pictures of one label together.
+
+    path: a folder, in which the folder that a picture lies in is its label, or tfds:NAME[:SPLIT]
+    Other arguments, and what is raised: as for `train_copies`.
+    """
+    from neardup.datasets import is_dataset
+    from neardup.training.labels.split import Labelled
+
+    if is_dataset(path):
+        found = _records(path, output)
+    else:
+        found = [photo for photo in _found(Path(path), without) if photo.parent != Path(path)]
+    pictures = [Labelled(each, each.parent.name) for each in _photos(output, found, say)]
+    return train_on(pictures, output, recipe, start, say)
+
+
+def train_on(
+    pictures: "Sequence[Labelled]", output: Path, recipe: "LabelRecipe", start: str = "default", say: Say = nothing
+) -> Trained:
+    """`train_labelled` of these pictures."""
+    from neardup.training.labels.objective import Labels
+    from neardup.training.labels.split import split
+    from neardup.training.labels.validation import validation_on
+
+    parts = split(pictures, recipe.held_out, recipe.seed)
+    architecture, weights = starting_point(start)
+    say(
+        f"{show_count(len(parts.training[0]), 'picture')} of {len(parts.classes)} classes to train on,"
+        f" {len(parts.held_out[0]):,} held out"
+    )
+    return _run(Labels(recipe, parts, architecture, weights), output, validation_on(parts, recipe), say)
+
+
+def starting_point(start: str) -> tuple[Architecture, Weights | None]:
     """What a training begins with: the default architecture and no weights, a model's, or those of an .npz file."""
     from neardup.embedding.model import find_model
 
     architecture = Architecture()
-    if start is None:
+    if start == SCRATCH:
         return architecture, None
     if start.endswith(".npz"):
         return architecture, load_weights(Path(start), architecture.parameters())
@@ -74,7 +120,20 @@ def starting_point(start: str | None) -> tuple[Architecture, Weights | None]:
     return model.architecture, load_weights(model.file("weights.npz"), model.architecture.parameters())
 
 
-def _photos(output: Path, found: Sequence[Path], say: Callable[[str], None]) -> list[Path]:
+def _found(path: Path, without: str | None) -> list[Path]:
+    return [photo for photo in find_images(path) if not (without and photo.name.startswith(without))]
+
+
+def _records(name: str, output: Path) -> list[Path]:
+    """The records of a data set as files, label/number, which batches can read in any order."""
+    from neardup.datasets import extract, open_dataset
+    from neardup.training.beginning import is_begun
+
+    folder = output / "pictures" / re.sub(r"[^\w.-]+", "_", name)
+    return list(find_images(folder)) if is_begun(output) and folder.is_dir() else extract(open_dataset(name), folder)
+
+
+def _photos(output: Path, found: Sequence[Path], say: Say) -> list[Path]:
     """Those that the run in `output` was begun with, where there is one; else those found."""
     from neardup.training.beginning import photos_begun_with
 
@@ -89,19 +148,22 @@ def _photos(output: Path, found: Sequence[Path], say: Callable[[str], None]) -> 
     return begun
 
 
-def _run(objective: "Objective", output: Path, validation: "Validation | None", say: Callable[[str], None]) -> Trained:
+def _run(objective: "Objective", output: Path, validation: "Validation | None", say: Say) -> Trained:
     from neardup.embedding.export import export_model
-    from neardup.training.log import read_log
+    from neardup.training.log import best_row, read_log
     from neardup.training.trainer import train
 
     recipe = objective.recipe
     best = train(objective, output, validation=validation, report=lambda row: _tell(row, recipe, say))
     weights = load_weights(best, objective.architecture.parameters())
     model = export_model(output / "model", output.name, objective.architecture, weights, recipe.tested_size)
-    return Trained(model.folder, read_log(output / "log.csv"))
+    log = read_log(output / "log.csv")
+    figures = validation.figures if validation else ()
+    found = best_row(log, figures[0], validation.lower_is_better) if validation else {}
+    return Trained(model.folder, log, {name: found.get(name) for name in figures})
 
 
-def _tell(row: "Row", recipe: "Recipe", say: Callable[[str], None]) -> None:
+def _tell(row: "Row", recipe: "Recipe", say: Say) -> None:
     from neardup.training.log import ALWAYS
 
     step = int(row["step"])

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 def write_training(trained: "Trained", curve: Path, format: str) -> None:
-    last = trained.last
+    steps, loss = int(trained.last["step"]), trained.last["loss"]
     result: dict[str, Any] = {
-        "steps": int(last["step"]), "loss": last["loss"], "uap": last.get("uap"),
-        "recall_at_1": last.get("recall_at_1"), "model": str(trained.model), "curve": str(curve),
+        "steps": steps, "loss": loss, **trained.figures, "model": str(trained.model), "curve": str(curve)
     }  # fmt: skip
     if format == "json":
         write_json(result)
     elif format == "csv":
         write_csv(list(result), [result])
     else:
-        write_line(f"Trained {result['steps']} steps, loss {result['loss']:.3f}. The model: {result['model']}")
+        found = "".join(f", {k.replace('_', ' ')} {v:.3f}" for k, v in trained.figures.items() if v is not None)
+        write_line(f"Trained {steps} steps, loss {loss:.3f}{found}. The model: {trained.model}")

@@ -18,6 +18,7 @@ from neardup.embedding.weights import Weights
 from neardup.errors import BadInput
 from neardup.training.recipe import Recipe
 
+CHECKPOINT = "checkpoint.npz"
 ANEW = "give another OUTPUT to begin anew"
 
 
@@ -72,9 +73,14 @@ def _json(value: dict[str, Any]) -> bytes:
     return json.dumps(value, indent=2).encode() + b"\n"
 
 
-def agree(wanted: Beginning, output: Path, *, begun: bool) -> None:
+def is_begun(output: Path) -> bool:
+    """Whether there is a run to go on with."""
+    return (output / CHECKPOINT).exists()
+
+
+def agree(wanted: Beginning, output: Path) -> None:
     """Write down what a run is begun with; raise BadInput where one was begun with something else."""
-    if not begun:
+    if not is_begun(output):
         wanted.write(output)
         return
     found = Beginning.read(output)
@@ -99,7 +105,7 @@ def photos_begun_with(output: Path, found: Sequence[Path]) -> list[Path] | None:
     found: the photos there are now
     Raises BadInput where some of the run's are gone.
     """
-    if not (output / "checkpoint.npz").exists():
+    if not is_begun(output):
         return None
     there = {os.path.abspath(path) for path in found}
     begun = Beginning.read(output).photos

@@ -32,6 +32,7 @@ class Checkpoint:
     """A run between two steps."""
 
     step: int  # steps done
+    ready_for: int  # the step that the network was last made ready for: what is trained may change between steps
     state: dict[str, NDArray[Any]]  # the network's and the optimizer's variables, in order
     average: Weights
     memory: dict[str, NDArray[Any]] = field(default_factory=dict)  # of the objective
@@ -42,9 +43,11 @@ class Checkpoint:
         return {f"{number:04d}": variable for number, variable in enumerate(variables)}
 
     @classmethod
-    def of(cls, network: Network, average: MovingAverage, step: int, memory: dict[str, NDArray[Any]]) -> "Checkpoint":
+    def of(
+        cls, network: Network, average: MovingAverage, step: int, ready_for: int, memory: dict[str, NDArray[Any]]
+    ) -> "Checkpoint":
         state = {name: ops.convert_to_numpy(v) for name, v in cls._variables(network).items()}
-        return cls(step, state, average.weights, memory)
+        return cls(step, ready_for, state, average.weights, memory)
 
     def restore(self, network: Network) -> None:
         """Raises BadWeights where the checkpoint is of another network."""
@@ -54,7 +57,7 @@ class Checkpoint:
             variable.assign(self.state[name])
 
     def write(self, path: Path) -> None:
-        arrays: dict[str, Any] = {"step": np.int64(self.step)}
+        arrays: dict[str, Any] = {"step": np.int64(self.step), "ready_for": np.int64(self.ready_for)}
         for part in ("state", "average", "memory"):
             arrays |= {f"{part}/{name}": value for name, value in getattr(self, part).items()}
         with replacing(path) as file:
@@ -70,6 +73,6 @@ class Checkpoint:
                     part, _, rest = name.partition("/")
                     if rest:
                         parts[part][rest] = file[name]
-                return cls(int(file["step"]), **parts)
+                return cls(int(file["step"]), int(file["ready_for"]), **parts)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise BadInput(f"{path}: not a checkpoint that can be read ({error}); remove it to begin anew") from error

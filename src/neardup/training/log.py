@@ -19,6 +19,12 @@ def read_log(path: Path) -> list[Row]:
     return rows
 
 
+def best_row(rows: list[Row], figure: str, lower_is_better: bool) -> Row:
+    """The row whose validation found the best figure, the first of equals; an empty one where there was none."""
+    judged = [row for row in rows if figure in row]
+    return (min if lower_is_better else max)(judged, key=lambda row: row[figure], default={})
+
+
 def _rows(path: Path) -> list[Row]:
     """A last line that a crash cut short is left out."""
     try:

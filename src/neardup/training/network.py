@@ -46,16 +46,25 @@ class Network(keras.Model):
         return self.criterion(y_pred, y)
 
 
-def build_trunk(architecture: Architecture, size: int | None, start: Weights | None, frozen_blocks: int) -> keras.Model:
-    """size: edge of the views, None for several; start: weights to begin with; frozen_blocks, and the root: stay so."""
+def build_trunk(architecture: Architecture, size: int | None, start: Weights | None) -> keras.Model:
+    """size: edge of the views, None for several; start: weights to begin with."""
     trunk = build_bit(architecture, size)
     if start is not None:
         set_weights(trunk, start)
-    if frozen_blocks:
-        frozen = ("resnet__root_block", *(f"resnet__block{n + 1}" for n in range(frozen_blocks)))
-        for layer in trunk.layers:
-            layer.trainable = not layer.name.startswith(frozen)
     return trunk
+
+
+def freeze_blocks(trunk: keras.Model, blocks: int) -> None:
+    """So many blocks, and the root with them, stay as they are; all else learns."""
+    frozen = ("resnet__root_block", *(f"resnet__block{n + 1}" for n in range(blocks)))
+    for layer in trunk.layers:
+        layer.trainable = not (blocks and layer.name.startswith(frozen))
+
+
+def freeze_trunk(trunk: keras.Model) -> None:
+    """Nothing learns but the projection."""
+    for layer in trunk.layers:
+        layer.trainable = layer.name == "projection"
 
 
 def compile_network(network: Network, optimizer: keras.optimizers.Optimizer) -> None:

@@ -5,11 +5,12 @@ other ones when a run is gone on with; of all others its steps follow.
 """
 
 from dataclasses import Field, asdict, dataclass, field, fields
-from typing import Any, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from neardup.errors import BadInput
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+Loss = Literal["triplet", "supcon", "arcface"]
 T = TypeVar("T")
 
 
@@ -52,11 +53,6 @@ class Recipe:
                 raise BadInput(f"training: {each.name} is {allowed}, not {value}")
             if (known := choices(type(self), each.name)) and value not in known:
                 raise BadInput(f"training: {each.name} is one of {', '.join(known)}, not {value!r}")
-
-    @classmethod
-    def of(cls, **given: Any) -> Self:
-        """The recipe with these settings; None stands for the default."""
-        return cls(**{name: value for name, value in given.items() if value is not None})
 
     @property
     def last_size(self) -> int:
@@ -117,3 +113,37 @@ class CopyRecipe(Recipe):
     @property
     def last_size(self) -> int:
         return self.final_size or self.size
+
+
+@dataclass(frozen=True)
+class LabelRecipe(Recipe):
+    """Metric learning on labels: BiT fine-tuned as its authors do for small pictures (Kolesnikov et al., arXiv
+    1912.11370, section 3.3): SGD with momentum, a rate that falls in steps, 160 pixels cut to 128.
+    """
+
+    steps: int = setting(3000, "Steps of the whole run.", 2)
+    photos: int = setting(60, "Photos of a batch.", 2)
+    learning_rate: float = setting(0.03, "At its highest.", 0)
+    average: float = setting(0.99, "Momentum of the weights' moving average; 0 keeps none.", 0, 1)
+    validate_every: int = setting(100, "Steps from one validation to the next.", 1, compare=False)
+    patience: int = setting(5, "Validations without progress that end the run; 0 never does.", 0, compare=False)
+    loss: Loss = setting("triplet", "Semi-hard triplets, supervised contrastive, or ArcFace.")  # noqa: RUF009
+    head_steps: int = setting(
+        100, "Steps in which the embedding layer alone learns, before the whole network does; none from scratch.", 0
+    )
+    held_out: float = setting(0.1, "Share of the pictures of each class that is kept for validation.", 0, 0.9)
+    rotation: float = 0.2  # of a full turn, at most, either way
+    zoom: float = 0.2  # at most, in and out
+    each: int = 4  # photos of a class in a batch, at least
+    momentum: float = 0.9
+    falls: tuple[float, ...] = (0.5, 0.75, 0.9)  # shares of the steps after which the rate is a tenth
+    clip_norm: float = 5.0
+    margin: float = 0.2  # of triplets, in squared distance
+    temperature: float = 0.1  # of the supervised contrastive loss
+    angle: float = 0.3  # of ArcFace, in radians
+    scale: float = 20.0  # of ArcFace
+
+    @property
+    def squashed(self) -> int:
+        """Edge that pictures are squashed to, in pixels; a view is cut out of that."""
+        return self.size * 5 // 4

@@ -17,7 +17,7 @@ from neardup.embedding.architecture import Architecture
 from neardup.embedding.bit import get_weights
 from neardup.embedding.weights import save_weights
 from neardup.training.batches import Batch, Batches, stream
-from neardup.training.beginning import Beginning, agree
+from neardup.training.beginning import CHECKPOINT, Beginning, agree
 from neardup.training.checkpoint import Checkpoint, MovingAverage
 from neardup.training.log import Log, Row
 from neardup.training.network import Embed, Network, Reference
@@ -86,6 +86,7 @@ def train(
     try:
         while not run.over:
             stretch = objective.stretch(run.network, run.step, run.embed)
+            run.ready_for = run.step
             with closing(stream(stretch.batches, run.step, stretch.end, run.recipe.workers)) as batches:
                 begun = time.monotonic()
                 for batch in batches:
@@ -108,13 +109,13 @@ class _Run:
     """A run between two steps, and its files; a checkpoint in the folder is where it goes on."""
 
     def __init__(self, objective: Objective, output: Path, validation: Validation | None) -> None:
-        self.checkpoint, self.weights, self.best = (output / f"{n}.npz" for n in ("checkpoint", "weights", "best"))
+        self.checkpoint, self.weights, self.best = (output / n for n in (CHECKPOINT, "weights.npz", "best.npz"))
         self.objective, self.recipe, self.validation = objective, objective.recipe, validation
-        agree(objective.beginning, output, begun=self.checkpoint.exists())
+        agree(objective.beginning, output)
         saved = Checkpoint.read(self.checkpoint) if self.checkpoint.exists() else None
         self.step = saved.step if saved else 0
-        # What comes after the last step may train something else: the checkpoint is from before.
-        self.network = objective.build(max(0, self.step - 1))
+        self.ready_for = saved.ready_for if saved else 0
+        self.network = objective.build(self.ready_for)
         self.average = MovingAverage(get_weights(self.network.trunk), self.recipe.average)
         if saved:
             saved.restore(self.network)
@@ -148,5 +149,5 @@ class _Run:
 
     def save(self) -> None:
         memory = self.objective.memory
-        Checkpoint.of(self.network, self.average, self.step, memory).write(self.checkpoint)
+        Checkpoint.of(self.network, self.average, self.step, self.ready_for, memory).write(self.checkpoint)
         save_weights(self.weights, self.average.weights)

@@ -21,7 +21,7 @@ from neardup.training.beginning import Beginning
 from neardup.training.copies.batches import CopyBatches
 from neardup.training.copies.losses import entropy, info_nce, pooled_info_nce
 from neardup.training.copies.mining import mine
-from neardup.training.network import Embed, Network, build_trunk, compile_network, dtype_policy
+from neardup.training.network import Embed, Network, build_trunk, compile_network, dtype_policy, freeze_blocks
 from neardup.training.recipe import CopyRecipe
 from neardup.training.trainer import Stretch
 
@@ -54,7 +54,8 @@ class Copies:
         keras.utils.set_random_seed(recipe.seed)
         size = None if recipe.final_size else recipe.size
         with dtype_policy(recipe.precision):
-            trunk = build_trunk(self.architecture, size, self.start, recipe.frozen_blocks)
+            trunk = build_trunk(self.architecture, size, self.start)
+            freeze_blocks(trunk, recipe.frozen_blocks)
             network = Network(trunk, CopyLoss(recipe))
             network.build((None, size, size, 3))
             compile_network(network, _optimizer(recipe))

@@ -17,7 +17,7 @@ from neardup.training.checkpoint import Checkpoint
 from neardup.training.labels.batches import LabelBatches, squashed, view
 from neardup.training.labels.objective import Labels
 from neardup.training.labels.split import Labelled, split
-from neardup.training.labels.validation import validation_on
+from neardup.training.labels.validation import criterion_of, validation_on
 from neardup.training.log import read_log
 from neardup.training.recipe import LabelRecipe
 from neardup.training.trainer import train
@@ -156,14 +156,24 @@ def test_first_the_embedding_layer_learns_then_the_trunk(labelled):
 def test_from_scratch_all_learns_at_once(labelled):
     objective = Labels(RECIPE, split(labelled, 0.2, 0), TINY)
     network = objective.build(0)
-    assert objective.stretch(network, 0, lambda: None).end == 6
+    assert objective.stretch(network, 0, lambda: None).end == 3
     assert len(network.trainable_variables) == len(network.trunk.variables) + 1  # the centres
+
+
+def test_arcface_has_its_margin_when_classes_have_begun_to_part(labelled):
+    objective = Labels(RECIPE, split(labelled, 0.2, 0), TINY)
+    network = objective.build(0)
+    assert network.criterion.margin == 0
+    before = criterion_of(network, RECIPE)(*(rows := (np.eye(3, 32, dtype=np.float32), np.arange(3, dtype=np.int32))))
+    objective.stretch(network, 3, lambda: None)
+    assert network.criterion.margin == RECIPE.angle
+    assert float(before) == float(network.criterion(*rows)), "a validation judges by the margin all along"
 
 
 @pytest.mark.parametrize("loss", ["triplet", "supcon", "arcface"])
 def test_every_loss_falls(labelled, loss):
     parts = split(labelled, 0.2, 0)
-    objective = Labels(replace(RECIPE, loss=loss, steps=40, falls=(), learning_rate=0.1), parts, TINY)
+    objective = Labels(replace(RECIPE, loss=loss, steps=40, head_steps=0, falls=(), learning_rate=0.1), parts, TINY)
     network = objective.build(0)
     batch = LabelBatches(RECIPE, *parts.training).make(0)
     losses = [float(network.train_on_batch(batch.images, batch.targets)) for _ in range(25)]

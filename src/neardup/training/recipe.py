@@ -128,9 +128,7 @@ class LabelRecipe(Recipe):
     validate_every: int = setting(100, "Steps from one validation to the next.", 1, compare=False)
     patience: int = setting(5, "Validations without progress that end the run; 0 never does.", 0, compare=False)
     loss: Loss = setting("triplet", "Semi-hard triplets, supervised contrastive, or ArcFace.")  # noqa: RUF009
-    head_steps: int = setting(
-        100, "Steps in which the embedding layer alone learns, before the whole network does; none from scratch.", 0
-    )
+    head_steps: int = setting(100, "First steps, in which only the embedding layer of a model to begin with learns.", 0)
     held_out: float = setting(0.1, "Share of the pictures of each class that is kept for validation.", 0, 0.9)
     rotation: float = 0.2  # of a full turn, at most, either way
     zoom: float = 0.2  # at most, in and out

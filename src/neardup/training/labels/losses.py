@@ -80,22 +80,29 @@ def criterion(recipe: LabelRecipe, classes: int, dim: int) -> Criterion:
         return partial(triplet, margin=recipe.margin)
     if recipe.loss == "supcon":
         return partial(supervised_contrastive, temperature=recipe.temperature)
-    layer = ArcFace(classes, recipe.angle, recipe.scale)
+    layer = ArcFace(classes, recipe.scale)
     layer.build((None, dim))
     return layer
 
 
 class ArcFace(keras.layers.Layer):
-    """A centre for each class, which learns with the network, and the loss over the cosines with them."""
+    """A centre for each class, which learns with the network, and the loss over the cosines with them.
 
-    def __init__(self, classes: int, margin: float, scale: float) -> None:
+    The margin is to come when the classes have begun to part: before, the quickest way to gain by it is to bring all
+    embeddings and all centres together, where a turn by the margin changes a cosine least.
+    """
+
+    def __init__(self, classes: int, scale: float) -> None:
         super().__init__(dtype="float32", name="arcface")
-        self.classes, self.margin, self.scale = classes, margin, scale
+        self.classes, self.scale, self.margin = classes, scale, 0.0
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.centres = self.add_weight(shape=(self.classes, input_shape[-1]), initializer="glorot_uniform")
 
     def call(self, embeddings: Any, labels: Any) -> Any:
+        return self.loss(embeddings, labels, self.margin)
+
+    def loss(self, embeddings: Any, labels: Any, margin: float) -> Any:
         centres = self.centres / ops.maximum(ops.norm(self.centres, axis=1, keepdims=True), 1e-12)
         cosines = ops.matmul(embeddings, ops.transpose(centres))
-        return arcface(cosines, labels, self.margin, self.scale)
+        return arcface(cosines, labels, margin, self.scale)

@@ -11,7 +11,7 @@ from neardup.embedding.architecture import Architecture
 from neardup.embedding.weights import Weights
 from neardup.training.beginning import Beginning
 from neardup.training.labels.batches import LabelBatches
-from neardup.training.labels.losses import criterion
+from neardup.training.labels.losses import ArcFace, criterion
 from neardup.training.labels.split import Split
 from neardup.training.network import (
     Embed,
@@ -36,9 +36,8 @@ class Labels:
         self.recipe, self.split, self.start = recipe, split, start
         self.architecture = architecture or Architecture()
         self.memory: dict[str, NDArray[Any]] = {}
-        # From scratch the embedding layer has nothing to learn from.
-        has_head = start is not None and self.architecture.projection is not None
-        self.head_steps = min(recipe.head_steps, recipe.steps) if has_head else 0
+        # From scratch there is nothing to learn an embedding layer from, and without one nothing to learn.
+        self._trunk_waits = start is not None and self.architecture.projection is not None
 
     @cached_property
     def beginning(self) -> Beginning:
@@ -57,19 +56,23 @@ class Labels:
         return network
 
     def stretch(self, network: Network, step: int, embed: Callable[[], Embed]) -> Stretch:
-        if step == self.head_steps and step:
+        recipe = self.recipe
+        if step == recipe.head_steps and step:
             self._make_ready(network, step)
-        end = self.head_steps if step < self.head_steps else self.recipe.steps
-        return Stretch(LabelBatches(self.recipe, *self.split.training), end)
+        end = min(recipe.head_steps, recipe.steps) if step < recipe.head_steps else recipe.steps
+        return Stretch(LabelBatches(recipe, *self.split.training), end)
 
     def _make_ready(self, network: Network, step: int) -> None:
-        """What is trainable in this step, and an optimizer of its own for it."""
-        if step < self.head_steps:
+        """What is trainable in this step, ArcFace's margin, and an optimizer of its own."""
+        recipe, is_first = self.recipe, step < self.recipe.head_steps
+        if is_first and self._trunk_waits:
             freeze_trunk(network.trunk)
-            compile_network(network, self._optimizer(self.head_steps, falls=()))
-            return
-        freeze_blocks(network.trunk, self.recipe.frozen_blocks)
-        compile_network(network, self._optimizer(self.recipe.steps - self.head_steps, self.recipe.falls))
+        else:
+            freeze_blocks(network.trunk, recipe.frozen_blocks)
+        if isinstance(network.criterion, ArcFace):
+            network.criterion.margin = 0.0 if is_first else recipe.angle
+        steps, falls = (recipe.head_steps, ()) if is_first else (recipe.steps - recipe.head_steps, recipe.falls)
+        compile_network(network, self._optimizer(steps, falls))
 
     def _optimizer(self, steps: int, falls: Sequence[float]) -> keras.optimizers.Optimizer:
         recipe = self.recipe

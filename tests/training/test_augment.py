@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from neardup.errors import BadInput
-from neardup.training import augment as augment_package
-from neardup.training.augment import (
+from neardup.training.copies import augment as augment_package
+from neardup.training.copies.augment import (
     COLOUR,
     FRAMES,
     MIN_SHOWN,
@@ -24,7 +24,7 @@ from neardup.training.augment import (
     quality,
     single,
 )
-from neardup.training.augment.geometry import CORNERS, MIN_FILLED, Geometry, draw_geometry, warp
+from neardup.training.copies.augment.geometry import CORNERS, MIN_FILLED, Geometry, draw_geometry, warp
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 FAMILIES = [family for table in (COLOUR, OVERLAYS, QUALITY) for family in table]

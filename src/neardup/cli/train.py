@@ -1,140 +1,120 @@
 """`neardup train`."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import click
 
 from neardup.cli import options
+from neardup.interrupts import sigterm_interrupts
+from neardup.training.recipe import CopyRecipe, LabelRecipe, Recipe, choices, limits
+
+
+def recipe_options(*recipes: type[Recipe]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option for every setting of the recipes that has words for it; what is not given is None: their default."""
+    settings = {each.name: recipe for recipe in recipes for each in fields(recipe) if each.metadata.get("help")}
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for name, recipe in reversed(settings.items()):
+            option = click.option(
+                f"--{name.replace('_', '-')}",
+                type=_type(recipe, name),
+                show_default=_default(name, recipes),
+                help=recipe.__dataclass_fields__[name].metadata["help"],
+            )
+            command = option(command)
+        return command
+
+    return add
+
+
+def _names(recipe: type[Recipe]) -> set[str]:
+    return {each.name for each in fields(recipe)}
+
+
+def _type(recipe: type[Recipe], name: str) -> "click.ParamType[Any]":
+    if known := choices(recipe, name):
+        return click.Choice(known)
+    low, high = limits(recipe.__dataclass_fields__[name])
+    if get_type_hints(recipe)[name] is float:
+        return click.FloatRange(low, high)
+    return click.IntRange(None if low is None else int(low), None if high is None else int(high))
+
+
+def _default(name: str, recipes: Sequence[type[Recipe]]) -> str | None:
+    """As help shows it: the default, or what it is with --labelled and without."""
+    known = {recipe: recipe.__dataclass_fields__[name].default for recipe in recipes if name in _names(recipe)}
+    values = set(known.values())
+    if len(values) > 1:
+        return f"{known[LabelRecipe]} with --labelled, else {known[CopyRecipe]}"
+    return None if None in values else str(values.pop())
+
+
+def _source(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    """A folder, or a data set."""
+    from neardup.datasets import is_dataset
+
+    if is_dataset(value):
+        return value
+    folder = click.Path(exists=True, file_okay=False)
+    return str(folder.convert(value, parameter, ctx))
 
 
 @click.command()
-@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("path", callback=_source)
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path), default=Path("trained"))
-@click.option("--steps", type=click.IntRange(min=2), default=20_000, show_default=True, help="Steps of the whole run.")
-@click.option("--photos", type=click.IntRange(min=2), default=96, show_default=True, help="Photos of a batch.")
-@click.option("--size", type=click.IntRange(32, 512), default=128, show_default=True, help="Edge of a view, in pixels.")
-@click.option("--final-size", type=click.IntRange(32, 512), help="Edge of a view in the last fifth of the steps.")
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=1.5e-3, show_default=True)
+@click.option("--labelled", is_flag=True, help="Learn classes: the folders that pictures lie in, or labels of tfds:.")
 @click.option(
-    "--frozen-blocks", type=click.IntRange(0, 4), default=0, show_default=True,
-    help="Blocks, from the root, that stay as they began: faster, for weights that are good already.",
+    "--start", "--init", "start", metavar="MODEL", show_default="the default model with --labelled, else none",
+    help="Begin with the weights of this model, by name or folder, or of this .npz file; none: from scratch.",
 )  # fmt: skip
-@click.option(
-    "--average", type=click.FloatRange(0, 1), default=0.995, show_default=True, help="Momentum of the weights."
-)
-@click.option(
-    "--untouched", type=click.FloatRange(0, 1), default=0.9, show_default=True,
-    help="Share of photos of which one view is the photo as it is; of the rest all are edited.",
-)  # fmt: skip
-@click.option(
-    "--start", metavar="MODEL", help="Begin with the weights of this model, by name or folder, or of this .npz file."
-)
+@recipe_options(LabelRecipe, CopyRecipe)
 @click.option("--without", metavar="PREFIX", help="Leave out photos whose name begins so, to validate on for instance.")
 @click.option(
     "--validate-on", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="PATH",
-    help="Photos to attack and search for while training.",
+    help="Photos to attack and search for while training; not with --labelled.",
 )  # fmt: skip
-@click.option("--validate-every", type=click.IntRange(min=1), default=500, show_default=True, metavar="STEPS")
-@click.option(
-    "--patience", type=click.IntRange(min=0), default=0, help="Validations without progress that end the run."
-)
-@click.option(
-    "--precision", type=click.Choice(["float32", "mixed_bfloat16", "mixed_float16"]), default="float32",
-    show_default=True, help="Reduced precision pays on a GPU, and on a CPU with AMX or AVX512-BF16.",
-)  # fmt: skip
-@click.option("--workers", type=click.IntRange(0, 64), default=1, show_default=True, help="Processes that make views.")
-@click.option(
-    "--input-size",
-    type=click.IntRange(32, 512),
-    help="Of the model made.  [default: 1.25 times that of the last views]",
-)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @options.output_format
 def train(
-    path: Path,
+    path: str,
     output: Path,
-    steps: int,
-    photos: int,
-    size: int,
-    final_size: int | None,
-    learning_rate: float,
-    frozen_blocks: int,
-    average: float,
-    untouched: float,
+    labelled: bool,
     start: str | None,
     without: str | None,
     validate_on: Path | None,
-    validate_every: int,
-    patience: int,
-    precision: str,
-    workers: int,
-    input_size: int | None,
-    seed: int,
     format: str,
+    **settings: Any,
 ) -> None:
     """Train an encoder on the photos under PATH, without labels, to tell copies from everything else.
 
-    OUTPUT (default: ./trained) receives checkpoints, a log, a curve and the model; the same command goes on where a
-    run was stopped. It runs in Keras on $KERAS_BACKEND: tensorflow (the default), jax or torch.
+    With --labelled PATH is a folder with a folder for each class, or tfds:NAME[:SPLIT], and pictures of one class come
+    together. OUTPUT (default: ./trained) receives checkpoints, a log, a curve and the model; the same command goes on
+    where a run was stopped. It runs in Keras on $KERAS_BACKEND: tensorflow (the default), jax or torch.
     """
-    if frozen_blocks and start is None:
+    recipe_of: type[Recipe] = LabelRecipe if labelled else CopyRecipe
+    start = start or ("default" if labelled else "none")
+    foreign = [name for name, value in settings.items() if value is not None and name not in _names(recipe_of)]
+    if labelled and validate_on:
+        foreign.append("validate_on")
+    if foreign:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(foreign))
+        raise click.UsageError(f"{names}: {'not with' if labelled else 'only with'} --labelled")
+    if settings["frozen_blocks"] and start == "none":
         raise click.UsageError("--frozen-blocks keeps weights as they were at the start; give some with --start")
-    from neardup.embedding.architecture import Architecture
-    from neardup.embedding.export import export_model
-    from neardup.embedding.model import find_model
-    from neardup.embedding.weights import load_weights
-    from neardup.errors import BadInput
-    from neardup.images import find_images
-    from neardup.output import note, write_csv, write_json, write_line
-    from neardup.packages import require_packages
+    from neardup.jobs import train as job
+    from neardup.output import note
+    from neardup.output.figures.training import plot_curve
+    from neardup.output.train import write_training
 
-    require_packages("training", "keras", "onnx")
-    from neardup.training.copydetect import train as run
-    from neardup.training.curve import plot_curve, read_log
-    from neardup.training.recipe import Recipe
-    from neardup.training.validation import validation_on
-
-    paths = [p for p in find_images(path) if not (without and p.name.startswith(without))]
-    if len(paths) < photos:
-        raise BadInput(f"{path}: {len(paths)} photos, fewer than the {photos} of a batch; give more, or --photos")
-    recipe = Recipe(
-        steps=steps, size=size, final_size=final_size or 0, frozen_blocks=frozen_blocks, photos=photos,
-        learning_rate=learning_rate, average=average, untouched=untouched, precision=precision,
-        warmup_steps=min(60, steps // 4), seed=seed,
-    )  # fmt: skip
-    architecture, weights = Architecture(), None
-    if start is not None and start.endswith(".npz"):
-        weights = load_weights(Path(start), architecture.parameters())
-    elif start is not None:
-        begun = find_model(start)
-        architecture = begun.architecture
-        weights = load_weights(begun.file("weights.npz"), architecture.parameters())
-    tested = input_size or (final_size or size) * 5 // 4 // 16 * 16
-
-    def report(row: dict[str, float]) -> None:
-        step = int(row["step"])
-        if step % 50 == 0 or "uap" in row:
-            found = ""
-            if "uap" in row:
-                found = f", validation uAP {row['uap']:.3f}, recall@1 {row['recall_at_1']:.3f}, "
-                found += f"at 1 % false alarms {row['recall_at_1pct_false_alarms']:.3f}"
-            note(f"step {step}/{steps}: loss {row['loss']:.3f}, {row['views_per_second']:.0f} views/s{found}")
-
-    best = run(
-        paths, output, recipe, architecture, weights,
-        validate=validation_on(list(find_images(validate_on)), tested) if validate_on else None,
-        validate_every=validate_every, patience=patience, workers=workers, report=report,
-    )  # fmt: skip
-    export_model(output / "model", output.name, architecture, load_weights(best, architecture.parameters()), tested)
-    plot_curve(output / "log.csv", output / "curve.png")
-    last = read_log(output / "log.csv")[-1]
-    result = {
-        "steps": int(last["step"]), "loss": last["loss"], "uap": last.get("uap"),
-        "recall_at_1": last.get("recall_at_1"), "model": str(output / "model"), "curve": str(output / "curve.png"),
-    }  # fmt: skip
-    if format == "json":
-        write_json(result)
-    elif format == "csv":
-        write_csv(list(result), [result])
-    else:
-        write_line(f"Trained {result['steps']} steps, loss {result['loss']:.3f}. The model: {result['model']}")
+    given = {name: value for name, value in settings.items() if value is not None}
+    with sigterm_interrupts():
+        if labelled:
+            trained = job.train_labelled(path, output, LabelRecipe(**given), start=start, without=without, say=note)
+        else:
+            trained = job.train_copies(
+                Path(path), output, CopyRecipe(**given), start=start, without=without, validate_on=validate_on, say=note
+            )
+    plot_curve(trained.log, output / "curve.png")
+    write_training(trained, output / "curve.png", format)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neardup.durable import replacing
 from neardup.errors import BadWeights
 
 Weights = dict[str, NDArray[Any]]
@@ -89,5 +90,5 @@ def save_weights(path: Path, weights: Weights) -> None:
     for name, array in rounded.items():
         if not np.isfinite(array).all():
             raise BadWeights(f"{path}: {name} leaves float16's range; lower the learning rate")
-    with path.open("wb") as file:
+    with replacing(path) as file:
         np.savez(file, **rounded)  # NumPy 1 would take allow_pickle for one of the arrays

@@ -1,52 +1,107 @@
-"""What a training run is made of, and the batches that it sees: all of it follows from the recipe and the step."""
+"""What a training run is made of: every setting with its default, its limits and its words, in this one place.
 
-from collections import defaultdict
-from dataclasses import asdict, dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+Settings with a help text are options of `neardup train`, named as the field is. Those with `compare=False` may be
+other ones when a run is gone on with; of all others its steps follow.
+"""
 
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import Field, asdict, dataclass, field, fields
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from neardup.errors import BadInput, UnreadableImage
+from neardup.errors import BadInput
+
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+Loss = Literal["triplet", "supcon", "arcface"]
+T = TypeVar("T")
+
+
+def setting(
+    default: T, help: str | None = None, low: float | None = None, high: float | None = None, *, compare: bool = True
+) -> T:
+    """A field of a recipe. low, high: limits, both included. help: makes it an option of the command line."""
+    return field(default=default, compare=compare, metadata={"help": help, "low": low, "high": high})
 
 
 @dataclass(frozen=True)
 class Recipe:
+    """What the trainer needs to know, whatever it is that a network is trained for."""
+
+    steps: int = setting(20_000, "Steps of the whole run.", 2)
+    photos: int = setting(96, "Photos of a batch.", 2)
+    size: int = setting(128, "Edge of a view, in pixels.", 32, 512)
+    learning_rate: float = setting(1.5e-3, "At its highest.", 0)
+    frozen_blocks: int = setting(
+        0, "Blocks, from the root, that stay as they began: faster, for weights that are good already.", 0, 4
+    )
+    average: float = setting(0.995, "Momentum of the weights' moving average; 0 keeps none.", 0, 1)
+    precision: Precision = setting(  # noqa: RUF009
+        "float32", "Reduced precision pays on a GPU, and on a CPU with AMX or AVX512-BF16."
+    )
+    seed: int = setting(0, "Of everything that is drawn.", 0)
+    validate_every: int = setting(500, "Steps from one validation to the next.", 1, compare=False)
+    patience: int = setting(0, "Validations without progress that end the run; 0 never does.", 0, compare=False)
+    workers: int = setting(1, "Processes that make batches; 0: none beside this one.", 0, 64, compare=False)
+    input_size: int | None = setting(
+        None, "Edge of what the finished model looks at.  [default: 1.25 times that of the last views]", 32, 512,
+        compare=False,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value, (low, high) = getattr(self, each.name), limits(each)
+            if value is not None and ((low is not None and value < low) or (high is not None and value > high)):
+                allowed = f"at least {low}" if high is None else f"{low} to {high}"
+                raise BadInput(f"training: {each.name} is {allowed}, not {value}")
+            if (known := choices(type(self), each.name)) and value not in known:
+                raise BadInput(f"training: {each.name} is one of {', '.join(known)}, not {value!r}")
+
+    @property
+    def last_size(self) -> int:
+        """Edge of the last views, in pixels."""
+        return self.size
+
+    @property
+    def tested_size(self) -> int:
+        """Edge of what the finished model looks at, in pixels: a network sees best somewhat above what it was
+        trained at (Touvron et al., arXiv 1906.06423)."""
+        return self.input_size or self.last_size * 5 // 4 // 16 * 16
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings that the steps of a run follow from."""
+        return {each.name: asdict(self)[each.name] for each in fields(self) if each.compare}
+
+
+def limits(each: Field[Any]) -> tuple[float | None, float | None]:
+    """The lowest and the highest value of a setting, None where there is none."""
+    return each.metadata.get("low"), each.metadata.get("high")
+
+
+def choices(recipe: type[Recipe], name: str) -> tuple[str, ...]:
+    """What a setting is one of; nothing where it is a number."""
+    return get_args(hint) if get_origin(hint := get_type_hints(recipe)[name]) is Literal else ()
+
+
+@dataclass(frozen=True)
+class CopyRecipe(Recipe):
     """Self-supervised copy detection after SSCD (Pizzi et al., arXiv 2202.10261)."""
 
-    steps: int
-    size: int = 128  # edge of a view, in pixels
-    final_size: int = 0  # edge of a view in the last fifth of the steps; 0: as before
-    frozen_blocks: int = 0  # blocks that stay as they began, with the root: much of a step's time, few weights
-    photos: int = 96  # in a batch
-    views: int = 3  # of each photo
-    learning_rate: float = 1.5e-3
-    warmup_steps: int = 60
+    final_size: int | None = setting(
+        None, "Edge of a view in the last fifth of the steps.  [default: as before]", 32, 512
+    )
+    views: int = setting(3, low=2)  # of each photo
+    untouched: float = setting(
+        0.9, "Share of photos of which one view is the photo as it is; of the rest all are edited.", 0, 1
+    )
+    warmup_steps: int = 60  # a quarter of all at most
     weight_decay: float = 0.02
     clip_norm: float = 1.0
     temperature: float = 0.05
     pooled_weight: float = 1.0  # of InfoNCE with the negatives of the whole batch
     margin: float = 0.15  # cosine by which a positive is to be above those
     entropy_weight: float = 5.0
-    average: float = 0.995  # momentum of the weights' moving average
-    alike: int = 4  # photos of a batch that look alike to the network itself, together: the hard negatives
+    alike: int = setting(4, low=2)  # photos of a batch that look alike to the network itself, together: hard negatives
     mine_every: int = 1500  # steps after which look-alikes are looked for anew
     same_folder: float = 0.5  # share of a batch from one folder, while the network knows no look-alikes
-    untouched: float = 0.9  # share of photos whose first view is the photo as it is, as an indexed one is
     hardness: tuple[float, float] = (0.6, 0.85)  # at the start, and from 60 % of the steps on
-    precision: str = "float32"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "size", "photos", "views", "alike"):
-            if getattr(self, name) < 2:
-                raise BadInput(f"training: {name} is at least 2, not {getattr(self, name)}")
-        if not 0 <= self.frozen_blocks <= 4:
-            raise BadInput(f"training: frozen_blocks is 0 to 4, not {self.frozen_blocks}")
-        if self.precision not in ("float32", "mixed_bfloat16", "mixed_float16"):
-            raise BadInput(f"training: precision {self.precision!r} is not one of float32, mixed_bfloat16")
 
     def hardness_at(self, step: int) -> float:
         start, end = self.hardness
@@ -55,94 +110,38 @@ class Recipe:
     def size_at(self, step: int) -> int:
         return self.final_size if self.final_size and step >= 0.8 * self.steps else self.size
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+    @property
+    def last_size(self) -> int:
+        return self.final_size or self.size
 
 
 @dataclass(frozen=True)
-class Batch:
-    views: NDArray[np.uint8]  # (photos * views, size, size, 3), the views of a photo one after the other
-    photos: NDArray[np.int32]  # (photos * views,), which photo each is a view of
+class LabelRecipe(Recipe):
+    """Metric learning on labels: BiT fine-tuned as its authors do for small pictures (Kolesnikov et al., arXiv
+    1912.11370, section 3.3): SGD with momentum, a rate that falls in steps, 160 pixels cut to 128.
+    """
 
+    steps: int = setting(3000, "Steps of the whole run.", 2)
+    photos: int = setting(60, "Photos of a batch.", 2)
+    learning_rate: float = setting(0.03, "At its highest.", 0)
+    average: float = setting(0.99, "Momentum of the weights' moving average; 0 keeps none.", 0, 1)
+    validate_every: int = setting(100, "Steps from one validation to the next.", 1, compare=False)
+    patience: int = setting(5, "Validations without progress that end the run; 0 never does.", 0, compare=False)
+    loss: Loss = setting("triplet", "Semi-hard triplets, supervised contrastive, or ArcFace.")  # noqa: RUF009
+    head_steps: int = setting(100, "First steps, in which only the embedding layer of a model to begin with learns.", 0)
+    held_out: float = setting(0.1, "Share of the pictures of each class that is kept for validation.", 0, 0.9)
+    rotation: float = 0.2  # of a full turn, at most, either way
+    zoom: float = 0.2  # at most, in and out
+    each: int = 4  # photos of a class in a batch, at least
+    momentum: float = 0.9
+    falls: tuple[float, ...] = (0.5, 0.75, 0.9)  # shares of the steps after which the rate is a tenth
+    clip_norm: float = 5.0
+    margin: float = 0.2  # of triplets, in squared distance
+    temperature: float = 0.1  # of the supervised contrastive loss
+    angle: float = 0.3  # of ArcFace, in radians
+    scale: float = 20.0  # of ArcFace
 
-@lru_cache(maxsize=512)
-def load(path: Path, size: int) -> NDArray[np.uint8] | None:
-    from neardup.images import load_image
-
-    try:
-        return load_image(path, size=size)
-    except (UnreadableImage, BadInput):
-        return None
-
-
-class Batches:
-    """Batch number `step` of a recipe over some photos: a function of its arguments alone, so that a run resumes."""
-
-    def __init__(self, recipe: Recipe, paths: list[Path], look_alikes: NDArray[np.int32] | None = None) -> None:
-        """look_alikes: (n, k) numbers of the photos most like each, -1 for none (`mine`); else folders serve."""
-        self.recipe, self.paths, self.look_alikes = recipe, paths, look_alikes
-        folders: dict[Path, list[int]] = defaultdict(list)
-        for number, path in enumerate(paths):
-            folders[path.parent].append(number)
-        self._folders = [np.array(numbers) for numbers in folders.values()]
-        sizes = np.array([len(numbers) for numbers in self._folders], float)
-        self._folder_share = sizes / sizes.sum()
-
-    def choose(self, step: int) -> NDArray[np.int64]:
-        """Numbers of the photos of a batch, none twice."""
-        rng = np.random.default_rng([self.recipe.seed, step, 0])
-        wanted = min(self.recipe.photos, len(self.paths))
-        order = rng.permutation(len(self.paths))
-        if self.look_alikes is not None:
-            return self._families(order, rng)[:wanted]
-        folder = self._folders[rng.choice(len(self._folders), p=self._folder_share)]
-        alike = rng.permutation(folder)[: int(wanted * self.recipe.same_folder)]
-        return np.concatenate([alike, order[~np.isin(order, alike)]])[:wanted]
-
-    def _families(self, order: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Photos in random order, each followed by a few of its look-alikes; enough for a batch."""
-        assert self.look_alikes is not None
-        chosen: dict[int, None] = {}
-        for number in order:
-            if len(chosen) >= self.recipe.photos:
-                break
-            if int(number) in chosen:
-                continue
-            found = self.look_alikes[number]
-            near = rng.permutation(found[found >= 0])[: self.recipe.alike - 1]
-            chosen.update(dict.fromkeys([int(number), *map(int, near)]))
-        return np.array(list(chosen), np.int64)
-
-    def make(self, step: int) -> Batch:
-        """Unreadable photos are left out of their batch."""
-        import cv2
-
-        from neardup.training.augment import augment
-
-        cv2.setNumThreads(1)
-        recipe, size = self.recipe, self.recipe.size_at(step)
-        chosen = [(int(n), load(self.paths[n], 2 * size)) for n in self.choose(step)]
-        photos = [(n, photo) for n, photo in chosen if photo is not None]
-        if len(photos) < 2:
-            raise BadInput("training: fewer than two photos of a batch can be read; check the folder with 'index'")
-        hardness = recipe.hardness_at(step)
-        views, numbers = [], []
-        for position, (number, photo) in enumerate(photos):
-            rng = np.random.default_rng([recipe.seed, step, 1, number])
-            strangers = (position + rng.integers(1, len(photos), 4)) % len(photos)
-            others = [photos[i][1] for i in strangers]
-            edited = recipe.views
-            if rng.random() < recipe.untouched:
-                views.append(as_it_is(photo, size))
-                edited -= 1
-            views += [augment(photo, size, rng, others=others, hardness=hardness) for _ in range(edited)]
-            numbers += [number] * recipe.views
-        return Batch(np.stack(views), np.array(numbers, np.int32))
-
-
-def as_it_is(photo: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """A photo squashed to (size, size, 3), and nothing else done to it."""
-    import cv2
-
-    squashed: NDArray[np.uint8] = cv2.resize(photo, (size, size), interpolation=cv2.INTER_AREA)
-    return squashed
+    @property
+    def squashed(self) -> int:
+        """Edge that pictures are squashed to, in pixels; a view is cut out of that."""
+        return self.size * 5 // 4

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.training.augment.geometry import Image
+from neardup.training.copies.augment.geometry import Image
 
 _FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX,

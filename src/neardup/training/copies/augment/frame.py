@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.training.augment.geometry import Image
-from neardup.training.augment.overlay import Colour, other_photo, put_text, random_colour, words
+from neardup.training.copies.augment.geometry import Image
+from neardup.training.copies.augment.overlay import Colour, other_photo, put_text, random_colour, words
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from neardup.training.losses import COPIES, entropy, info_nce, pooled_info_nce
+from neardup.training.copies.losses import COPIES, entropy, info_nce, pooled_info_nce
 
 # Two photos, two views each; the views of a photo coincide, and the photos are orthogonal.
 PERFECT = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32)

@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 
 from neardup.errors import BadInput
-from neardup.training.augment import colour, frame, overlay, quality, single
-from neardup.training.augment.geometry import Image, draw_geometry, warp
+from neardup.training.copies.augment import colour, frame, overlay, quality, single
+from neardup.training.copies.augment.geometry import Image, draw_geometry, warp
 
 __all__ = ["COLOUR", "FRAMES", "OVERLAYS", "QUALITY", "Family", "augment"]
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from neardup.training.augment import colour, frame, overlay, quality
-from neardup.training.augment.geometry import Geometry, Image, draw_crop, warp
+from neardup.training.copies.augment import colour, frame, overlay, quality
+from neardup.training.copies.augment.geometry import Geometry, Image, draw_crop, warp
 
 
 def edit_once(photo: Image, size: int, rng: np.random.Generator, others: Sequence[Image]) -> Image:

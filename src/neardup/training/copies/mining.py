@@ -1,13 +1,14 @@
 """Hard negatives: which photos look most alike to the network that is being trained."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.training.losses import COPIES
-from neardup.training.recipe import as_it_is, load
+from neardup.training.batches import as_it_is, load
+from neardup.training.copies.losses import COPIES
+from neardup.training.network import Embed
 
 NEAREST = 16
 """Look-alikes of a photo that are kept."""
@@ -18,12 +19,9 @@ PART = 20_000
 CHUNK = 256
 
 
-def mine(
-    paths: list[Path], embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]], size: int, seed: int
-) -> NDArray[np.int32]:
+def mine(paths: Sequence[Path], embed: Embed, size: int, seed: int) -> NDArray[np.int32]:
     """The photos most similar to each, but for its copies: (len(paths), NEAREST) int32, padded with -1.
 
-    embed: from (n, size, size, 3) uint8 to (n, dim) unit rows
     A mirrored photo is a copy too: pairs are judged by the greater similarity of both ways round.
     """
     rows, mirrored, readable = _embed(paths, embed, size)
@@ -42,7 +40,7 @@ def mine(
 
 
 def _embed(
-    paths: list[Path], embed: Callable[[NDArray[np.uint8]], NDArray[np.float32]], size: int
+    paths: Sequence[Path], embed: Embed, size: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
     """Rows of the photos, rows of their mirror images, and which photos could be read."""
     rows, mirrored, readable = [], [], []

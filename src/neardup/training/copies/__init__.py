@@ -1,0 +1,1 @@
+"""Training to tell copies: photos without labels."""

@@ -1,0 +1,1 @@
+"""Training on labels: pictures of one class together."""

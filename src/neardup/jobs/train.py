@@ -79,7 +79,7 @@ def train_labelled(
     path: a folder, in which the folder that a picture lies in is its label, or tfds:NAME[:SPLIT]
     Other arguments, and what is raised: as for `train_copies`.
     """
-    from neardup.datasets import is_dataset
+    from neardup.sources.datasets import is_dataset
     from neardup.training.labels.split import Labelled
 
     if is_dataset(path):
@@ -126,7 +126,7 @@ def _found(path: Path, without: str | None) -> list[Path]:
 
 def _records(name: str, output: Path) -> list[Path]:
     """The records of a data set as files, label/number, which batches can read in any order."""
-    from neardup.datasets import extract, open_dataset
+    from neardup.sources.datasets import extract, open_dataset
     from neardup.training.beginning import is_begun
 
     folder = output / "pictures" / re.sub(r"[^\w.-]+", "_", name)

@@ -48,6 +48,7 @@ class Evidence:
     frames_a: int = 1
     frames_b: int = 1
     frames_differ: bool = False  # those after the first
+    everywhere: bool = False  # they differ a little everywhere, as two shots of a burst do, which hides what is small
 
     @property
     def is_confirmed(self) -> bool:
@@ -143,8 +144,8 @@ class Evidence:
             given["matrix"] = _numbers(given["matrix"], 9)
             if abs(np.linalg.det(np.array(given["matrix"]).reshape(3, 3))) < 1e-12:
                 raise ValueError("matrix")
-        if not isinstance(given["frames_differ"], bool):
-            raise ValueError("frames_differ")
+        if not isinstance(given["frames_differ"], bool) or not isinstance(given["everywhere"], bool):
+            raise ValueError("frames_differ, everywhere")
         for name in _COUNTS:
             if not isinstance(given[name], int) or not 0 <= given[name] < 1 << 31:
                 raise ValueError(name)

@@ -28,7 +28,9 @@ MATCHER = 1
 # Logistic regression of "one picture" on the measures of a pair: scripts/calibrate_matching.py.
 _CONSTANT, _KEYPOINTS, _WELL, _MEDIAN, _WELL_APART, _DIFFERING = -15.1, 1.01, 7.12, 2.48, 4.25, -2.04
 # What it is worth that nothing differs at all, beyond the noise of bad compression: levels of 255.
-_NOTHING_DIFFERS, _NOTHING, _NOISE = 2.5, 0.002, 15.0
+_NOTHING_DIFFERS, _NOTHING, _NOISE = 2.5, 0.002, 11.0
+# A usual difference that hides small ones, levels of 255, unless nearly all blocks agree well: two shots of one scene.
+_BLINDING, _ALL_WELL = 11.0, 0.92
 # Keypoints that count in it: more than these prove no more.
 _MOST_KEYPOINTS = 250
 # Confidence from which on two are one picture, and from which on they show one scene.
@@ -99,6 +101,7 @@ def _measure(a: Picture, b: Picture, found: Aligned, different: Differences, con
         well=agreement.well,
         median=agreement.median,
         differing=different.of_detail,
+        everywhere=different.usual > _BLINDING and agreement.well < _ALL_WELL,
         more_a=beyond_a.more,
         more_b=beyond_b.more,
         seam_a=beyond_a.seam,

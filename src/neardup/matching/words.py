@@ -42,6 +42,8 @@ def steps(found: Evidence, size_a: Size, size_b: Size) -> list[str]:
         result.append("blurred")
     if found.differing >= DIFFERS:
         result.append(f"other content on {percent(found.differing)}")
+    elif found.everywhere:
+        result.append("different in small things everywhere")
     return result
 
 
@@ -57,6 +59,8 @@ def lost(found: Evidence, size_a: Size, size_b: Size) -> str | None:
         parts.append(f"{what} on {percent(found.differing)}")
     elif found.colours is not None and found.colours.other >= RECOLOURED:
         parts.append(f"other colours on {percent(found.colours.other)}")
+    elif found.everywhere:
+        parts.append("small things everywhere, as two shots of a burst do")
     return ", ".join(parts) or None
 
 

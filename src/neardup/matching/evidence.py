@@ -70,6 +70,7 @@ class Evidence:
     def _differs(self) -> bool:
         return (
             self.frames_differ
+            or self.everywhere
             or self.differing >= DIFFERS
             or (self.colours is not None and self.colours.other >= RECOLOURED)
         )

@@ -25,8 +25,9 @@ from neardup.matching.picture import Picture, to_grey
 # Changes whenever the same two pictures may be judged otherwise: what an index keeps of earlier ones is passed over.
 MATCHER = 1
 
-# Logistic regression of "one picture" on the measures of a pair: scripts/calibrate_matching.py.
-_CONSTANT, _KEYPOINTS, _WELL, _MEDIAN, _WELL_APART, _DIFFERING = -15.1, 1.01, 7.12, 2.48, 4.25, -2.04
+# Logistic regression of "one picture" on the measures of a pair (log of keypoints, well, median, well apart, differing):
+# scripts/calibrate_matching.py, on edited copies and on look-alikes.
+_CONSTANT, _WEIGHTS = -15.1, (1.01, 7.12, 2.48, 4.25, -2.04)
 # What it is worth that nothing differs at all, beyond the noise of bad compression: levels of 255.
 _NOTHING_DIFFERS, _NOTHING, _NOISE = 2.5, 0.002, 11.0
 # A usual difference that hides small ones, levels of 255, unless nearly all blocks agree well: two shots of one scene.
@@ -150,18 +151,23 @@ def _confidence(a: Picture, b: Picture, found: Aligned, different: Differences) 
     agreement = found.agreement
     if found.inliers < _FEW_KEYPOINTS and (different.of_detail > _DIFFERS_AT_MOST or agreement.well < _WELL_AT_LEAST):
         return 0.0 if agreement.well < 0.5 else ONE_SCENE
-    logit = (
-        _CONSTANT
-        + _KEYPOINTS * math.log1p(min(found.inliers, _MOST_KEYPOINTS))
-        + _WELL * agreement.well
-        + _MEDIAN * max(agreement.median, 0.0)
-        + _WELL_APART * _well_apart(a, b, found, different)
-        + _DIFFERING * different.of_detail
-        + (_NOTHING_DIFFERS if different.of_detail <= _NOTHING and different.usual <= _NOISE else 0.0)
-    )
+    logit = _CONSTANT + float(np.dot(_WEIGHTS, measures(a, b, found, different)))
+    if different.of_detail <= _NOTHING and different.usual <= _NOISE:
+        logit += _NOTHING_DIFFERS
     if found.inliers < _FEW_KEYPOINTS:
         logit = max(logit, 1.0)  # whole over whole, and nothing differs
     return 1 / (1 + math.exp(-logit))
+
+
+def measures(a: Picture, b: Picture, found: Aligned, different: Differences) -> tuple[float, ...]:
+    """What the confidence is made of, in the order of the weights."""
+    return (
+        math.log1p(min(found.inliers, _MOST_KEYPOINTS)),
+        found.agreement.well,
+        max(found.agreement.median, 0.0),
+        _well_apart(a, b, found, different),
+        different.of_detail,
+    )
 
 
 def _well_apart(a: Picture, b: Picture, found: Aligned, different: Differences) -> float:

@@ -11,6 +11,7 @@ other photos, says of the pairs given each confidence how many were one picture.
 
 import argparse
 import csv
+import itertools
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,7 @@ def fit(pairs: list[Pair]) -> None:
 def check(pairs: list[Pair]) -> None:
     judged = [(judge(pair.a, pair.b), pair) for pair in pairs]
     print("confidence        pairs   of one picture   mean confidence")
-    for low, high in zip(BINS, BINS[1:], strict=False):
+    for low, high in itertools.pairwise(BINS):
         here = [(v, p) for v, p in judged if low <= v.confidence < high or (high == 1.0 and v.confidence == 1.0)]
         if here:
             share = sum(p.is_one for _, p in here) / len(here)

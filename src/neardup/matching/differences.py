@@ -13,8 +13,8 @@ from neardup.matching.agreement import Laid, blurred
 
 # Levels of 255 that compression alone may differ by, and how many times the usual difference is unusual.
 _LEAST_DIFFERENCE, _UNUSUAL = 22.0, 5.0
-# Of the other's range around a pixel, the share that misplacement by half a pixel explains.
-_OF_THE_RANGE = 0.25
+# Of the other's range around a pixel, one part of so many is what misplacement by half a pixel explains.
+_OF_THE_RANGE = 4
 # Pixels that hang together: fewer are noise.
 FEWEST_PIXELS = 25
 _WORD = 5
@@ -47,7 +47,7 @@ def differences(laid: Laid, *, blur_a: float, blur_b: float) -> Differences:
     if not inside.any():
         return Differences(np.zeros(inside.shape, bool), 0.0, 0.0, 0.0, laid.in_b)
     a, b = _toned_alike(blurred(laid.a, blur_a), blurred(laid.b, blur_b), inside)
-    excess = np.maximum(_beyond(a, b), _beyond(b, a))
+    excess = cv2.max(_beyond(a, b), _beyond(b, a))
     counts = cv2.calcHist([cv2.absdiff(a, b)], [0], inside.astype(np.uint8), [256], [0, 256]).ravel()
     usual = 1.4826 * float(np.searchsorted(np.cumsum(counts), counts.sum() / 2))
     # Above what is usual there: a noisy part of a picture is no writing.
@@ -87,15 +87,14 @@ def _outline_steps(grey: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:
     return max(float(cv2.mean(steps, edge)[0]), 1.0)
 
 
-def _beyond(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """How far A lies outside the range of B's 3 x 3 neighbours, less what misplacement explains: (h, w)."""
+def _beyond(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """How far A lies outside the range of B's 3 x 3 neighbours, less what misplacement explains: (h, w), 0 within."""
     import cv2
 
     kernel = np.ones((3, 3), np.uint8)
-    low, high = (np.asarray(step(b, kernel), np.float32) for step in (cv2.erode, cv2.dilate))
-    wide = a.astype(np.float32)
-    beyond: NDArray[np.float32] = np.maximum(low - wide, wide - high) - _OF_THE_RANGE * (high - low)
-    return beyond
+    low, high = cv2.erode(b, kernel), cv2.dilate(b, kernel)
+    outside = cv2.max(cv2.subtract(low, a), cv2.subtract(a, high))
+    return np.asarray(cv2.subtract(outside, cv2.subtract(high, low) // _OF_THE_RANGE), np.uint8)
 
 
 def _toned_alike(

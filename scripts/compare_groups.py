@@ -16,7 +16,7 @@ that photos are pasted on are of photos that are not in it. A tool's groups, or 
     precision  right / (right + wrong)
     named      the same of what the tool itself names, where that is pairs: before they are joined
     seconds    of the whole process, CPU s in all its threads and children, load that of the machine just before
-    peak MB    of the largest process
+    peak MiB    of the largest process
 
 Folder and results are kept in the work folder: a tool that has a row there runs again only when --only names it, and
 with --only nothing else runs. --same lists near-duplicates among PHOTOS (two paths a line, relative to it): the second
@@ -96,7 +96,7 @@ started = time.perf_counter()
 child = subprocess.Popen(sys.argv[1:], stdout=sys.stderr)
 _, status, usage = os.wait4(child.pid, 0)
 seconds = time.perf_counter() - started
-print(json.dumps([status, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024]))
+print(json.dumps([status, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024]))  # KiB on Linux
 """
 
 
@@ -141,7 +141,7 @@ class Run:
     groups: list[list[str]]  # names of files; pairs are groups of two
     seconds: float
     cpu_seconds: float
-    peak_mb: float
+    peak_mib: float
     load: float
     reason: str
 
@@ -204,8 +204,8 @@ def run_tool(tool: Tool, python: str, folder: Path, work: Path) -> Run:
         load = os.getloadavg()[0]
         done = subprocess.run([sys.executable, "-c", MEASURE, *map(str, command)], capture_output=True)
         (work / f"{tool.file}.log").write_bytes(done.stderr)
-        status, seconds, cpu_seconds, peak_mb = json.loads(done.stdout)
-        figures = seconds, cpu_seconds, peak_mb, load
+        status, seconds, cpu_seconds, peak_mib = json.loads(done.stdout)
+        figures = seconds, cpu_seconds, peak_mib, load
         if status or not answer.exists():
             lines = done.stderr.decode(errors="replace").split("\n")
             return Run("", [], *figures, reason=next((line for line in reversed(lines) if line.strip()), "no answer"))
@@ -242,7 +242,7 @@ def score(groups: Collection[frozenset[str]], pictures: dict[str, Picture]) -> S
         found.update(m.kind for m in members if m.kind in ATTACKS and m.photo in as_they_came)
     copies = Counter(picture.kind for picture in pictures.values() if picture.kind in ATTACKS)
     wrong = every - right - photos
-    by_kind = {kind: found[kind] / copies[kind] for kind in ATTACKS}
+    by_kind = {kind: found[kind] / copies[kind] for kind in ATTACKS if kind in copies}
     return Score(found.total() / copies.total(), right, wrong, photos, right / max(1, right + wrong), by_kind)
 
 
@@ -266,7 +266,7 @@ def write_list(path: Path, named: dict[Tool, set[frozenset[str]]], pictures: dic
 
 
 def write_tables(runs: dict[Tool, Run], scores: dict[Tool, Score], named: dict[Tool, Score]) -> None:
-    print("| | recall | right | wrong | precision | named | photos | seconds | CPU s | peak MB | load |")
+    print("| | recall | right | wrong | precision | named | photos | seconds | CPU s | peak MiB | load |")
     print("|---" * 11 + "|")
     for tool, run in runs.items():
         if run.reason:
@@ -276,7 +276,7 @@ def write_tables(runs: dict[Tool, Run], scores: dict[Tool, Score], named: dict[T
         print(
             f"| {tool.label} ({run.version}) | {s.recall:.3f} | {s.right:,} | {s.wrong:,} | {s.precision:.4f} "
             f"| {named[tool].precision:.4f} | {s.photos:,} "
-            f"| {run.seconds:.1f} | {run.cpu_seconds:.1f} | {run.peak_mb:.0f} | {run.load:.1f} |"
+            f"| {run.seconds:.1f} | {run.cpu_seconds:.1f} | {run.peak_mib:.0f} | {run.load:.1f} |"
         )
     print("\n| recall | " + " | ".join(tool.label for tool in scores) + " |\n|---|" + "---|" * len(scores))
     for kind in ATTACKS:

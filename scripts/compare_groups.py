@@ -10,18 +10,18 @@ that photos are pasted on are of photos that are not in it. A tool's groups, or 
 
     recall     copies in one group with their photo, as a share of all copies
     right      pairs of a group that show one photo
-    photos     pairs of two photos as they came: near-duplicates of the collection itself, or mistakes; only a person
-               can tell. They count as neither
+    apart      pairs of two photos as they came, near-duplicates of the collection itself or mistakes: only a person can
+               tell; and pairs of any versions of two photos that --same lists. They count as neither
     wrong      all other pairs of a group: a copy beside another photo, or beside a copy of it
     precision  right / (right + wrong)
     named      the same of what the tool itself names, where that is pairs: before they are joined
     seconds    of the whole process, CPU s in all its threads and children, load that of the machine just before
-    peak MiB    of the largest process
+    peak MiB   of the largest process
 
 Folder and results are kept in the work folder: a tool that has a row there runs again only when --only names it, and
-with --only nothing else runs. --same lists near-duplicates among PHOTOS (two paths a line, relative to it): the second
-of each pair is left out. --list gives, tool by tool, the photos whose versions were named together: in how many pairs,
-and whether the two photos as they came are one of them.
+with --only nothing else runs. --same lists near-duplicates among PHOTOS (two paths a line, relative to it): of those
+known when the folder is made the second is left out. --list gives, tool by tool, the photos whose versions were named
+together: in how many pairs, and whether the two photos as they came are one of them.
 """
 
 import argparse
@@ -38,12 +38,16 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from neardup.evaluation.attacks import ATTACKS, attack
+from neardup.evaluation.suite import draw, read_pairs, without_lookalikes
 from neardup.images import find_images, load_image
+
+Pairs: TypeAlias = set[tuple[Path, Path]]
 
 PHOTO, OTHER = "photo", "other"  # kinds beside the attacks: as they came, with copies and without
 LISTED = 1000  # a tool that chains puts every photo beside every other
@@ -151,38 +155,31 @@ class Score:
     recall: float
     right: int
     wrong: int
-    photos: int
+    apart: int
     precision: float
     by_kind: dict[str, float]
 
 
-def photo_names(photos: Path, same: Path | None) -> list[str]:
-    """Relative to PHOTOS, one of each scene."""
-    left_out = {second for _, second in csv.reader(same.read_text(encoding="utf-8").splitlines())} if same else set()
-    names = (str(path.relative_to(photos)) for path in find_images(photos))
-    return [name for name in names if name not in left_out]
-
-
-def make_folder(photos: Path, names: list[str], folder: Path, count: int, distractors: int, seed: int) -> None:
+def make_folder(photos: Path, folder: Path, count: int, distractors: int, seed: int, same: Pairs) -> None:
     """`<number>.jpg`, numbered in an order that tells nothing, and what each shows in truth.csv beside the folder."""
-    if len(names) < 2 * count + distractors:
-        raise SystemExit(f"{photos}: {2 * count + distractors} photos are needed, {len(names)} are there")
-    rng = np.random.default_rng(seed)
-    drawn = [names[i] for i in rng.permutation(len(names))]
+    wanted = 2 * count + distractors
+    drawn, _, _ = without_lookalikes(draw(find_images(photos), seed, same=same), wanted)
+    if len(drawn) < wanted:
+        raise SystemExit(f"{photos}: {wanted} different photos are needed, {len(drawn)} are there")
     originals, others, grounds = drawn[:count], drawn[count : count + distractors], drawn[-count:]
-    order = iter(rng.permutation(count * (1 + len(ATTACKS)) + distractors).tolist())
+    order = iter(np.random.default_rng(seed).permutation(count * (1 + len(ATTACKS)) + distractors).tolist())
     folder.mkdir(parents=True)
     truth = []
 
-    def name_of(photo: str, kind: str, suffix: str) -> Path:
-        truth.append((f"{next(order):05d}{suffix}", photo, kind))
+    def name_of(photo: Path, kind: str, suffix: str) -> Path:
+        truth.append((f"{next(order):05d}{suffix}", str(photo.relative_to(photos)), kind))
         return folder / truth[-1][0]
 
     for photo in originals + others:
         kind = PHOTO if len(truth) < count else OTHER
-        shutil.copyfile(photos / photo, name_of(photo, kind, Path(photo).suffix))
+        shutil.copyfile(photo, name_of(photo, kind, photo.suffix))
     for number, (photo, ground) in enumerate(zip(originals, grounds, strict=True)):
-        pixels, other = load_image(photos / photo), load_image(photos / ground)
+        pixels, other = load_image(photo), load_image(ground)
         for kind in ATTACKS:
             edited = attack(kind, pixels, other, seed=(seed, number))
             Image.fromarray(edited).save(name_of(photo, kind, ".jpg"), quality=92)
@@ -229,21 +226,22 @@ def pairs_among(count: int) -> int:
     return count * (count - 1) // 2
 
 
-def score(groups: Collection[frozenset[str]], pictures: dict[str, Picture]) -> Score:
-    right = photos = every = 0
+def score(groups: Collection[frozenset[str]], pictures: dict[str, Picture], same: Collection[tuple[str, str]]) -> Score:
+    right = apart = every = 0
     found: Counter[str] = Counter()
     for group in groups:
         members = [pictures[name] for name in group]
         versions = Counter(member.photo for member in members)
         as_they_came = {member.photo for member in members if member.kind in (PHOTO, OTHER)}
         right += sum(map(pairs_among, versions.values()))
-        photos += pairs_among(len(as_they_came))
+        apart += pairs_among(len(as_they_came))
+        apart += sum(versions[a] * versions[b] - ({a, b} <= as_they_came) for a, b in same)
         every += pairs_among(len(members))
         found.update(m.kind for m in members if m.kind in ATTACKS and m.photo in as_they_came)
     copies = Counter(picture.kind for picture in pictures.values() if picture.kind in ATTACKS)
-    wrong = every - right - photos
+    wrong = every - right - apart
     by_kind = {kind: found[kind] / copies[kind] for kind in ATTACKS if kind in copies}
-    return Score(found.total() / copies.total(), right, wrong, photos, right / max(1, right + wrong), by_kind)
+    return Score(found.total() / copies.total(), right, wrong, apart, right / max(1, right + wrong), by_kind)
 
 
 def write_list(path: Path, named: dict[Tool, set[frozenset[str]]], pictures: dict[str, Picture]) -> None:
@@ -266,7 +264,7 @@ def write_list(path: Path, named: dict[Tool, set[frozenset[str]]], pictures: dic
 
 
 def write_tables(runs: dict[Tool, Run], scores: dict[Tool, Score], named: dict[Tool, Score]) -> None:
-    print("| | recall | right | wrong | precision | named | photos | seconds | CPU s | peak MiB | load |")
+    print("| | recall | right | wrong | precision | named | apart | seconds | CPU s | peak MiB | load |")
     print("|---" * 11 + "|")
     for tool, run in runs.items():
         if run.reason:
@@ -275,7 +273,7 @@ def write_tables(runs: dict[Tool, Run], scores: dict[Tool, Score], named: dict[T
         s = scores[tool]
         print(
             f"| {tool.label} ({run.version}) | {s.recall:.3f} | {s.right:,} | {s.wrong:,} | {s.precision:.4f} "
-            f"| {named[tool].precision:.4f} | {s.photos:,} "
+            f"| {named[tool].precision:.4f} | {s.apart:,} "
             f"| {run.seconds:.1f} | {run.cpu_seconds:.1f} | {run.peak_mib:.0f} | {run.load:.1f} |"
         )
     print("\n| recall | " + " | ".join(tool.label for tool in scores) + " |\n|---|" + "---|" * len(scores))
@@ -285,7 +283,7 @@ def write_tables(runs: dict[Tool, Run], scores: dict[Tool, Score], named: dict[T
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=lambda text: Path(os.path.abspath(text)))
+    parser.add_argument("photos", type=lambda text: Path(text).resolve())
     parser.add_argument("--same", type=Path, metavar="FILE")
     parser.add_argument(
         "--work", type=lambda text: Path(os.path.abspath(text)), default=Path(tempfile.gettempdir()) / "compare_groups"
@@ -309,11 +307,12 @@ def as_json(tool: Tool, run: Run, scores: dict[Tool, Score], named: dict[Tool, S
 def main() -> None:
     options = parsed()
     work, folder = options.work, options.work / "folder"
-    names = photo_names(options.photos, options.same)
+    same = read_pairs(options.same, options.photos) if options.same else set()
+    names = [str(path.relative_to(options.photos)) for path in find_images(options.photos)]
     recipe = {name: getattr(options, name) for name in ("count", "distractors", "seed")}
     recipe["digest"] = hashlib.sha256("\n".join([*names, *ATTACKS]).encode()).hexdigest()
     if not (work / "recipe.json").exists():
-        make_folder(options.photos, names, folder, options.count, options.distractors, options.seed)
+        make_folder(options.photos, folder, options.count, options.distractors, options.seed, same)
         (work / "recipe.json").write_text(json.dumps(recipe))
     if json.loads((work / "recipe.json").read_text()) != recipe:
         raise SystemExit(f"{work} holds a folder made otherwise: delete it, or name another --work")
@@ -327,9 +326,10 @@ def main() -> None:
             kept.write_text(json.dumps(asdict(run_tool(tool, python, folder, work))))
         if kept.exists():
             runs[tool] = Run(**json.loads(kept.read_text()))
+    known = [(str(a.relative_to(options.photos)), str(b.relative_to(options.photos))) for a, b in same]
     found = {tool: set(map(frozenset, run.groups)) for tool, run in runs.items() if not run.reason}
-    named = {tool: score(groups, pictures) for tool, groups in found.items()}
-    scores = {tool: score(joined(groups), pictures) for tool, groups in found.items()}
+    named = {tool: score(groups, pictures, known) for tool, groups in found.items()}
+    scores = {tool: score(joined(groups), pictures, known) for tool, groups in found.items()}
     copies = sum(picture.kind in ATTACKS for picture in pictures.values())
     print(f"{len(pictures):,} images, {copies:,} of them copies of {options.count} photos; {os.cpu_count()} cores\n")
     write_tables(runs, scores, named)

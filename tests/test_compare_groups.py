@@ -34,18 +34,24 @@ def pictures():
 
 def test_pairs_are_counted_by_what_they_show(pictures):
     # abe: ab is right, ae two photos as they came, be wrong. cd is right, but without their photo. fg is wrong.
-    score = compare_groups["score"](groups("abe", "cd", "fg"), pictures)
-    assert (score.right, score.photos, score.wrong) == (2, 1, 2)
+    score = compare_groups["score"](groups("abe", "cd", "fg"), pictures, [])
+    assert (score.right, score.apart, score.wrong) == (2, 1, 2)
     assert score.precision == 0.5
     assert score.recall == 1 / 4
     assert (score.by_kind["grey"], score.by_kind["mirror"], score.by_kind["blur"]) == (0.5, 0, 0)
 
 
+def test_versions_of_photos_of_one_scene_are_neither_right_nor_wrong(pictures):
+    # 1 and 2 show one scene: in abef, ae, af, be and bf are apart; in cg, cg is still wrong.
+    score = compare_groups["score"](groups("abef", "cg"), pictures, [("1", "2")])
+    assert (score.right, score.apart, score.wrong) == (2, 4, 1)
+
+
 def test_a_chain_is_wrong_where_its_links_were_right(pictures):
     links = groups("ab", "bc", "cf", "fe")
-    assert compare_groups["score"](links, pictures).precision == 3 / 4
+    assert compare_groups["score"](links, pictures, []).precision == 3 / 4
     # abcef: ab, ac, bc, ef are right, ae two photos, be, ce, af, bf, cf wrong.
-    assert compare_groups["score"](compare_groups["joined"](links), pictures).precision == 4 / 9
+    assert compare_groups["score"](compare_groups["joined"](links), pictures, []).precision == 4 / 9
 
 
 @pytest.fixture
@@ -58,9 +64,8 @@ def photos(tmp_path):
 
 
 def test_the_folder_holds_every_kind_once_and_no_ground(photos, tmp_path):
-    names = compare_groups["photo_names"](photos, None)
     for folder in (tmp_path / "one" / "folder", tmp_path / "two" / "folder"):
-        compare_groups["make_folder"](photos, names, folder, count=1, distractors=2, seed=3)
+        compare_groups["make_folder"](photos, folder, count=1, distractors=2, seed=3, same=set())
     truth = compare_groups["read_truth"](tmp_path / "one" / "truth.csv")
     assert sorted(picture.kind for picture in truth) == sorted(["photo", "other", "other", *ATTACKS])
     assert len({picture.photo for picture in truth if picture.kind in (*ATTACKS, "photo")}) == 1
@@ -68,9 +73,13 @@ def test_the_folder_holds_every_kind_once_and_no_ground(photos, tmp_path):
     assert all((folder / p.name).read_bytes() == (tmp_path / "one" / "folder" / p.name).read_bytes() for p in truth)
 
 
-def test_the_second_of_two_photos_of_one_scene_is_left_out(photos, tmp_path):
-    (tmp_path / "same.csv").write_text("1.png,3.png\n")
-    assert compare_groups["photo_names"](photos, tmp_path / "same.csv") == ["0.png", "1.png", "2.png", "4.png"]
+def test_the_folder_holds_one_photo_of_a_scene(photos, tmp_path):
+    draw_photo(0).resize((90, 60)).save(photos / "small.jpg")
+    same = {(photos / "1.png", photos / "3.png")}
+    with pytest.raises(SystemExit, match="5 different photos are needed, 4 are there"):
+        compare_groups["make_folder"](photos, tmp_path / "one" / "folder", count=1, distractors=3, seed=3, same=same)
+    compare_groups["make_folder"](photos, tmp_path / "two" / "folder", count=1, distractors=2, seed=3, same=same)
+    assert "3.png" not in {picture.photo for picture in compare_groups["read_truth"](tmp_path / "two" / "truth.csv")}
 
 
 def test_a_tool_is_measured_in_a_process_of_its_own(photos, tmp_path):

@@ -1,6 +1,6 @@
 """The same folder grouped by neardup and by its peers: what is found, what is wrong, seconds and memory, in one table.
 
-    python scripts/compare_groups.py PHOTOS [--same FILE.csv] [--work DIR]
+    python scripts/compare_groups.py PHOTOS [--same FILE.csv] [--apart FILE.csv] [--work DIR]
         [--immaculate PYTHON] [--imagededup PYTHON] [--fastdup PYTHON] [--only neardup] [--json FILE] [--list FILE.csv]
 
 PYTHON is that of an environment with the peer: `immaculate[sscd]` (Python 3.12), imagededup, fastdup (its licence is
@@ -11,7 +11,7 @@ that photos are pasted on are of photos that are not in it. A tool's groups, or 
     recall     copies in one group with their photo, as a share of all copies
     right      pairs of a group that show one photo
     apart      pairs of two photos as they came, near-duplicates of the collection itself or mistakes: only a person can
-               tell; and pairs of any versions of two photos that --same lists. They count as neither
+               tell; and pairs of any versions of two photos that --apart lists. They count as neither
     wrong      all other pairs of a group: a copy beside another photo, or beside a copy of it
     precision  right / (right + wrong)
     named      the same of what the tool itself names, where that is pairs: before they are joined
@@ -19,9 +19,10 @@ that photos are pasted on are of photos that are not in it. A tool's groups, or 
     peak MiB   of the largest process
 
 Folder and results are kept in the work folder: a tool that has a row there runs again only when --only names it, and
-with --only nothing else runs. --same lists near-duplicates among PHOTOS (two paths a line, relative to it): of those
-known when the folder is made the second is left out. --list gives, tool by tool, the photos whose versions were named
-together: in how many pairs, and whether the two photos as they came are one of them.
+with --only nothing else runs. --list gives, tool by tool, the photos whose versions were named together: in how many
+pairs, and whether the two photos as they came are one of them. Near-duplicates among PHOTOS (two paths a line, relative
+to it) are listed by --same, where they are known before: the second of each pair is left out of the folder; and by
+--apart, where they were found by looking at that list.
 """
 
 import argparse
@@ -226,7 +227,9 @@ def pairs_among(count: int) -> int:
     return count * (count - 1) // 2
 
 
-def score(groups: Collection[frozenset[str]], pictures: dict[str, Picture], same: Collection[tuple[str, str]]) -> Score:
+def score(
+    groups: Collection[frozenset[str]], pictures: dict[str, Picture], one_scene: Collection[tuple[str, str]]
+) -> Score:
     right = apart = every = 0
     found: Counter[str] = Counter()
     for group in groups:
@@ -235,7 +238,7 @@ def score(groups: Collection[frozenset[str]], pictures: dict[str, Picture], same
         as_they_came = {member.photo for member in members if member.kind in (PHOTO, OTHER)}
         right += sum(map(pairs_among, versions.values()))
         apart += pairs_among(len(as_they_came))
-        apart += sum(versions[a] * versions[b] - ({a, b} <= as_they_came) for a, b in same)
+        apart += sum(versions[a] * versions[b] - ({a, b} <= as_they_came) for a, b in one_scene)
         every += pairs_among(len(members))
         found.update(m.kind for m in members if m.kind in ATTACKS and m.photo in as_they_came)
     copies = Counter(picture.kind for picture in pictures.values() if picture.kind in ATTACKS)
@@ -285,6 +288,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=lambda text: Path(text).resolve())
     parser.add_argument("--same", type=Path, metavar="FILE")
+    parser.add_argument("--apart", type=Path, metavar="FILE")
     parser.add_argument(
         "--work", type=lambda text: Path(os.path.abspath(text)), default=Path(tempfile.gettempdir()) / "compare_groups"
     )
@@ -304,32 +308,43 @@ def as_json(tool: Tool, run: Run, scores: dict[Tool, Score], named: dict[Tool, S
     return row | asdict(scores[tool]) | {"named_precision": named[tool].precision} if tool in scores else row
 
 
-def main() -> None:
-    options = parsed()
-    work, folder = options.work, options.work / "folder"
+def take_folder(options: argparse.Namespace) -> dict[str, Picture]:
+    """Made, unless the work folder has it: its pictures by the names of their files."""
+    work, count = options.work, options.count
     same = read_pairs(options.same, options.photos) if options.same else set()
-    names = [str(path.relative_to(options.photos)) for path in find_images(options.photos)]
-    recipe = {name: getattr(options, name) for name in ("count", "distractors", "seed")}
+    left_out = {second for _, second in same}
+    names = [str(path.relative_to(options.photos)) for path in find_images(options.photos) if path not in left_out]
+    recipe = {"count": count, "distractors": options.distractors, "seed": options.seed}
     recipe["digest"] = hashlib.sha256("\n".join([*names, *ATTACKS]).encode()).hexdigest()
     if not (work / "recipe.json").exists():
-        make_folder(options.photos, folder, options.count, options.distractors, options.seed, same)
+        make_folder(options.photos, work / "folder", count, options.distractors, options.seed, same)
         (work / "recipe.json").write_text(json.dumps(recipe))
     if json.loads((work / "recipe.json").read_text()) != recipe:
         raise SystemExit(f"{work} holds a folder made otherwise: delete it, or name another --work")
-    pictures = {picture.name: picture for picture in read_truth(work / "truth.csv")}
-    runs: dict[Tool, Run] = {}
+    return {picture.name: picture for picture in read_truth(work / "truth.csv")}
+
+
+def take_runs(options: argparse.Namespace) -> dict[Tool, Run]:
+    runs = {}
     for tool in TOOLS:
-        kept = work / f"{tool.file}.json"
+        kept = options.work / f"{tool.file}.json"
         python = sys.executable if tool.family == "neardup" else getattr(options, tool.family)
         if python and (tool.family in options.only if options.only else not kept.exists()):
             print(f"{tool.label} ...", file=sys.stderr, flush=True)
-            kept.write_text(json.dumps(asdict(run_tool(tool, python, folder, work))))
+            kept.write_text(json.dumps(asdict(run_tool(tool, python, options.work / "folder", options.work))))
         if kept.exists():
             runs[tool] = Run(**json.loads(kept.read_text()))
-    known = [(str(a.relative_to(options.photos)), str(b.relative_to(options.photos))) for a, b in same]
+    return runs
+
+
+def main() -> None:
+    options = parsed()
+    pictures, runs = take_folder(options), take_runs(options)
+    apart = read_pairs(options.apart, options.photos) if options.apart else set()
+    one_scene = [(str(a.relative_to(options.photos)), str(b.relative_to(options.photos))) for a, b in apart]
     found = {tool: set(map(frozenset, run.groups)) for tool, run in runs.items() if not run.reason}
-    named = {tool: score(groups, pictures, known) for tool, groups in found.items()}
-    scores = {tool: score(joined(groups), pictures, known) for tool, groups in found.items()}
+    named = {tool: score(groups, pictures, one_scene) for tool, groups in found.items()}
+    scores = {tool: score(joined(groups), pictures, one_scene) for tool, groups in found.items()}
     copies = sum(picture.kind in ATTACKS for picture in pictures.values())
     print(f"{len(pictures):,} images, {copies:,} of them copies of {options.count} photos; {os.cpu_count()} cores\n")
     write_tables(runs, scores, named)

@@ -443,6 +443,12 @@ def test_segments_stay_few(folder):
         assert index.query(embedding_of(number), k=1)[0].path == Path(f"/{number}.jpg")
 
 
+def test_an_index_without_parts_has_none(filled):
+    rows, parts = Index.open(filled).parts()
+    assert rows.shape == (0,)
+    assert parts.shape == (0, 0, DIM)
+
+
 def test_a_writer_that_failed_takes_no_more(folder, monkeypatch):
     def carries_on() -> None:
         with Index.write(folder, MODEL) as writer:

@@ -179,7 +179,7 @@ class Index:
             raise DamagedIndex(f"{self._path}: embeddings of parts are not of {self.model.dim} numbers; {REBUILD}")
         rows = self._rows_of(np.array([content for content, _ in found], np.int64))
         values = np.frombuffer(b"".join(blob for _, blob in found), "<f2")
-        return rows, values.reshape(len(found), -1, self.model.dim)
+        return rows, values.reshape(len(found), max(sizes, default=0) // width, self.model.dim)
 
     @cached_property
     def live_rows(self) -> NDArray[np.int64]:

@@ -277,9 +277,9 @@ def test_notes_upgrade_an_index_of_an_earlier_format(filled):
     """Whoever writes first."""
     edit_catalog(*TO_FORMAT_1)(filled)
     pair = pair_of(digest_of(3), digest_of(4))
-    record_found(filled, pixels={digest_of(3): b"pixels"}, links={pair: "{}"}, matcher=1)
+    record_found(filled, pixels={digest_of(3): digest_of(5)}, links={pair: "{}"}, matcher=1)
     with Index.open(filled) as index:
-        assert (index.notes.link(pair, 1), index.notes.pixels(digest_of(3))) == ("{}", b"pixels")
+        assert (index.notes.link(pair, 1), index.notes.pixels(digest_of(3))) == ("{}", digest_of(5))
         assert index.images == 40
 
 

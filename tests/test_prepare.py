@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from neardup.errors import UnreadableImage
 from neardup.prepare import (
@@ -83,7 +84,32 @@ def test_embeddings_come_in_order_with_errors_between(photos, embedder, tmp_path
     assert [image.source.path for image in found] == paths
     assert [image.error is None for image in found] == [True, True, False, True, True]
     one = next(embed_images([ImageFile(paths[4])], embedder, threads=1))
-    assert one.embedding == pytest.approx(found[4].embedding, abs=1e-6)
+    assert one.embeddings.shape == (1, 3)
+    assert one.embeddings == pytest.approx(found[4].embeddings, abs=1e-6)
+
+
+def test_parts_are_embedded_beside_the_whole(photos, embedder, tmp_path):
+    """In several batches of the model's, with an unreadable one between: each image gets its own rows back."""
+    from neardup.embedding import BATCH
+    from neardup.embedding.parts import PLACES, SIDE
+
+    halves = Image.new("RGB", (40, 40), "red")
+    halves.paste("blue", (0, 0, 40, 20))
+    halves.save(tmp_path / "halves.png")
+    paths = [*photos(BATCH - 2), tmp_path / "halves.png"]
+    paths[1].write_bytes(b"broken")
+    found = list(embed_images(map(ImageFile, paths), embedder, threads=2, parts=True))
+    assert [image.error is None for image in found] == [number != 1 for number in range(BATCH - 1)]
+    assert all(image.embeddings.shape == (1 + len(PLACES), 3) for image in found if image.error is None)
+    alone = list(embed_images(map(ImageFile, paths), embedder, threads=2))
+    for image, whole in zip(found, alone, strict=True):
+        if image.embeddings is not None:
+            assert image.embeddings[0] == pytest.approx(whole.embeddings[0], abs=1e-6)
+    # Of the upper corners, 0.5 / 0.6 are blue; of the lower ones 0.1 / 0.6; of the middle one half.
+    blue = [0.5, *((0.5 - top) / SIDE for top in (0, 0, 0.4, 0.4, 0.2))]
+    directions = np.array([[255 * (1 - share) + 1, 1, 255 * share + 1] for share in blue])
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    assert found[-1].embeddings == pytest.approx(directions, abs=0.02)
 
 
 def test_an_error_that_may_pass_is_not_remembered():
@@ -91,7 +117,7 @@ def test_an_error_that_may_pass_is_not_remembered():
         def read(self):
             raise UnreadableImage("cannot be read: Input/output error")
 
-    prepared = prepare(Flaky(Path("x.jpg")), 16)
+    prepared = prepare(Flaky(Path("x.jpg")), Decode(16))
     assert (prepared.error, prepared.lasting) == ("cannot be read: Input/output error", False)
     assert Decode(16)(Content(b"nonsense")).lasting
 
@@ -106,7 +132,7 @@ def test_what_is_known_is_not_decoded_and_who_asks_is_the_caller(photos):
         return digest == wanted
 
     with Threads(2) as executor:
-        found = list(prepare_in_order(sources, executor, 16, is_known=is_known))
+        found = list(prepare_in_order(sources, executor, Decode(16), is_known=is_known))
     assert [source for source, _ in found] == sources
     assert [number for number, (_, image) in enumerate(found) if image.pixels is None] == [3]
     assert found[3][1] == Prepared(wanted)
@@ -118,10 +144,10 @@ def test_what_is_sent_to_an_executor_can_be_pickled(photos):
     paths[2].write_bytes(b"broken")
     sources = [ImageFile(path, "label") for path in paths]
     with Processes(2, get_context("forkserver")) as executor:
-        elsewhere = list(prepare_in_order(sources, executor, 16))
+        elsewhere = list(prepare_in_order(sources, executor, Decode(16)))
     assert [source for source, _ in elsewhere] == sources
     assert elsewhere[2][1].error
-    assert all(same(image, prepare(source, 16)) for source, image in elsewhere)
+    assert all(same(image, prepare(source, Decode(16))) for source, image in elsewhere)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +167,7 @@ def test_large_files_are_under_way_as_memory_allows(size_bytes, most):
 
     taken = 0
     with Threads(4) as executor:
-        for source, image in prepare_in_order(counted(), executor, 16):
+        for source, image in prepare_in_order(counted(), executor, Decode(16)):
             assert source is sources[taken]
             assert image.error == "not an image of a known format"
             taken += 1
@@ -155,7 +181,7 @@ def test_nothing_is_kept_of_what_was_handed_on(photos):
     gc.disable()
     try:
         with Threads(2) as executor:
-            for _, image in prepare_in_order(sources, executor, 16):
+            for _, image in prepare_in_order(sources, executor, Decode(16)):
                 handed_on.append(weakref.ref(image))
             del image
         assert [kept() for kept in handed_on] == [None] * 6

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_index import DIM, MODEL, embedding_of, paths_of, put, segments_of
+from small_index import DIM, MODEL, digest_of, embedding_of, paths_of, put, segments_of
 
 from neardup.errors import BadInput, DamagedIndex, NeardupError
 from neardup.index import Index, catalog
+from neardup.index.notes import pair_of, record_found, record_verdicts
 
 Damage = Callable[[Path], None]
 
@@ -130,18 +131,18 @@ def pickled(name: str) -> Damage:
         (edit_catalog("PRAGMA user_version = 0"), "format 0 does not exist"),
         (edit_catalog("PRAGMA user_version = -1"), "format -1 does not exist"),
         (edit_catalog("PRAGMA application_id = 7"), "application_id 0x7 is not a neardup catalogue's"),
-        (edit_catalog("CREATE TRIGGER t AFTER INSERT ON images BEGIN SELECT 1; END"), "t is not part of format 2"),
+        (edit_catalog("CREATE TRIGGER t AFTER INSERT ON images BEGIN SELECT 1; END"), "t is not part of format 3"),
         (
             edit_catalog(
                 "ALTER TABLE meta RENAME TO m",
                 "CREATE TRIGGER meta AFTER INSERT ON images BEGIN SELECT 1; END",
                 "ALTER TABLE m RENAME TO meta",
             ),
-            "meta is not part of format 2",
+            "meta is not part of format 3",
         ),
-        (edit_catalog("CREATE VIEW v AS SELECT 1"), "v is not part of format 2"),
-        (edit_catalog("CREATE TABLE more (x)"), "more is not part of format 2"),
-        (edit_catalog("CREATE INDEX more ON contents (abs(width))"), "more is not part of format 2"),
+        (edit_catalog("CREATE VIEW v AS SELECT 1"), "v is not part of format 3"),
+        (edit_catalog("CREATE TABLE more (x)"), "more is not part of format 3"),
+        (edit_catalog("CREATE INDEX more ON contents (abs(width))"), "more is not part of format 3"),
         (edit_catalog("DROP TABLE images", "CREATE VIEW images AS SELECT * FROM failures"), "images is not part of"),
         (edit_catalog("DROP TABLE dead"), "table dead is missing"),
         (edit_catalog("DROP INDEX images_by_content"), "images_by_content is missing"),
@@ -244,21 +245,42 @@ def test_a_folder_of_that_name_that_is_not_ours_is_left_alone(folder):
     assert theirs.is_dir()
 
 
-def test_an_index_of_format_1_is_upgraded(filled):
-    """Which knew no margins; by a reader in memory, by a writer on disk."""
-    with closing(sqlite3.connect(filled / "catalog.sqlite")) as connection:
-        connection.execute("ALTER TABLE contents DROP COLUMN margin")
-        connection.execute("PRAGMA user_version = 1")
-        connection.commit()
+# What takes an index back to an earlier format: 3 brought what comparing pictures has found and their parts, 2 margins.
+TO_FORMAT_2 = ("DROP TABLE links", "DROP TABLE parts", "PRAGMA user_version = 2")
+TO_FORMAT_1 = (*TO_FORMAT_2, "ALTER TABLE contents DROP COLUMN margin", "PRAGMA user_version = 1")
+
+
+@pytest.mark.parametrize("statements", [TO_FORMAT_2, TO_FORMAT_1])
+def test_an_index_of_an_earlier_format_is_upgraded(filled, statements):
+    """By a reader in memory, by a writer on disk; it has no links then, and keeps those that are recorded."""
+    pair = pair_of(digest_of(3), digest_of(4))
+    record_verdicts(filled, {pair: "not"})
+    edit_catalog(*statements)(filled)
     before = (filled / "catalog.sqlite").read_bytes()
     with Index.open(filled) as index:
         assert index.query(embedding_of(3), k=1)[0].path == Path("/photos/3.jpg")
         assert {image.margin for image in index} == {0.0}
+        assert index.notes.link(pair, 1) is None
+        assert index.notes.verdicts() == {pair: "not"}
     assert (filled / "catalog.sqlite").read_bytes() == before
     with Index.write(filled, MODEL) as writer:
         put(writer, "/new.jpg", "new", margin=0.25)
+    with closing(sqlite3.connect(filled / "catalog.sqlite")) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+    record_found(filled, pixels={}, links={pair: "{}"}, matcher=1)
     with Index.open(filled) as index:
         assert sorted(image.margin for image in index) == [0.0] * 40 + [0.25]
+        assert index.notes.link(pair, 1) == "{}"
+
+
+def test_notes_upgrade_an_index_of_an_earlier_format(filled):
+    """Whoever writes first."""
+    edit_catalog(*TO_FORMAT_1)(filled)
+    pair = pair_of(digest_of(3), digest_of(4))
+    record_found(filled, pixels={digest_of(3): digest_of(5)}, links={pair: "{}"}, matcher=1)
+    with Index.open(filled) as index:
+        assert (index.notes.link(pair, 1), index.notes.pixels(digest_of(3))) == ("{}", digest_of(5))
+        assert index.images == 40
 
 
 def test_the_catalogue_of_an_older_format_is_upgraded(filled, monkeypatch):
@@ -284,7 +306,7 @@ def test_the_format_is_what_its_specification_says(filled):
     """Read with NumPy and SQLite alone: files, dtypes, shapes, order."""
     with closing(sqlite3.connect(filled / "catalog.sqlite")) as connection:
         assert connection.execute("PRAGMA application_id").fetchone() == (0x6E647570,)
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
         assert connection.execute("SELECT number, rows, first, last FROM segments").fetchall() == [
             (1, 30, 1, 30),
             (2, 10, 31, 40),

@@ -21,10 +21,10 @@ def embedder():
     return mean_colour()
 
 
-def run_index(index, embedder, *roots, label=False, on_progress=lambda report: None):
+def run_index(index, embedder, *roots, label=False, on_progress=lambda report: None, parts=False):
     walk = Walk(roots, leave_out=index, label_from_folder=label)
     with Index.write(index, RECORD) as writer, Threads(2) as executor:
-        return Indexer(writer, embedder, executor, on_progress).run(walk, walk.whole_roots)
+        return Indexer(writer, embedder, executor, on_progress, parts=parts).run(walk, walk.whole_roots)
 
 
 def counts(report):
@@ -155,6 +155,32 @@ def test_a_changed_file_keeps_the_label_that_an_earlier_run_gave_it(tmp_path, ph
     draw_photo(9).save(paths[0])
     assert run_index(index, embedder, tmp_path / "photos").indexed == 1
     assert [image.label for image in Index.open(index)] == ["roses", "roses"]
+
+
+def test_parts_are_embedded_where_they_are_asked_for(tmp_path, photos, embedder):
+    """Of what was indexed without, too, once; a byte copy has those of the first; a file that cannot be read is not
+    read again for them."""
+    paths = photos(3)
+    paths[1].write_bytes(b"no image")
+    (tmp_path / "photos" / "copy.jpg").write_bytes(paths[0].read_bytes())
+    folder, index = tmp_path / "photos", tmp_path / "index"
+    run_index(index, embedder, folder)
+    assert len(Index.open(index).parts()[0]) == 0
+    assert counts(run_index(index, embedder, folder, parts=True)) == (3, 0, 0, 1, 3)
+    assert embedder.engine.embedded == 2 + 2 * 6
+    rows, parts = Index.open(index).parts()
+    assert parts.shape == (len(rows), 5, 3) == (2, 5, 3)
+
+    with Index.write(index, RECORD) as writer:  # what says that it cannot be read stays as it is
+        state = writer.state(paths[1])
+        writer.fail(paths[1], size_bytes=state.size_bytes, mtime_ns=state.mtime_ns, error="remembered")
+    again = run_index(index, embedder, folder, parts=True)
+    assert (counts(again), again.failed[0].error) == ((0, 3, 0, 1, 3), "remembered")
+    photos(1, first=9)
+    assert counts(run_index(index, embedder, folder)) == (1, 3, 0, 1, 4)  # without: those that there are stay
+    assert len(Index.open(index).parts()[0]) == 2
+    assert counts(run_index(index, embedder, folder, parts=True)) == (1, 3, 0, 1, 4)
+    assert len(Index.open(index).parts()[0]) == 3
 
 
 YEAR_NS = int(365.2425 * 86400 * 1e9)

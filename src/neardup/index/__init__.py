@@ -177,6 +177,8 @@ class Index:
         sizes = {len(blob) if isinstance(blob, bytes) else -1 for _, blob in found}
         if len(sizes) > 1 or any(size < width or size % width for size in sizes):
             raise DamagedIndex(f"{self._path}: embeddings of parts are not of {self.model.dim} numbers; {REBUILD}")
+        if not found:
+            return np.empty(0, np.int64), np.empty((0, 0, self.model.dim), np.float16)
         rows = self._rows_of(np.array([content for content, _ in found], np.int64))
         values = np.frombuffer(b"".join(blob for _, blob in found), "<f2")
         return rows, values.reshape(len(found), max(sizes, default=0) // width, self.model.dim)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from neardup.durable import replace_file
-from neardup.errors import BadInput, IndexNotWritten
+from neardup.errors import BadInput, DamagedIndex, IndexNotWritten
 from neardup.index import catalog, store
 
 # "duplicate": always in one group; "not": never in one group; "later": seen, not decided, changes nothing.
@@ -41,12 +41,16 @@ class Notes:
     def verdicts(self) -> dict[Pair, Verdict]:
         """Every verdict."""
         rows = self._all("SELECT first, second, verdict FROM verdicts", ())
+        if not all(isinstance(digest, bytes) for first, second, _ in rows for digest in (first, second)):
+            raise DamagedIndex(f"{self._path}: a verdict is not about two digests; {store.REBUILD}")
         return {pair_of(first, second): _checked(verdict, self._path) for first, second, verdict in rows}
 
     def pixels(self, digest: bytes) -> bytes | None:
         """The pixel digest of a content, empty where it has none; None where nobody has looked."""
         found = self._all("SELECT pixels FROM pixels WHERE digest = ?", (digest,))
-        return None if not found else bytes(found[0][0])
+        # SQLite keeps whatever type it is given; what is no digest is found again.
+        is_one = found and isinstance(found[0][0], bytes) and len(found[0][0]) in (0, 32)
+        return bytes(found[0][0]) if is_one else None
 
     def link(self, pair: Pair, matcher: int) -> str | None:
         """What this version of the matcher has found of a pair, as JSON that anyone may have written."""

@@ -254,6 +254,7 @@ class IndexWriter:
         if len(digest) != 32:
             raise BadInput(f"{path}: a SHA-256 has 32 bytes, not {len(digest)}")
         _check_stat(path, size_bytes, mtime_ns)
+        part_rows = None if parts is None else np.stack([self._row(path, part) for part in parts])
         content = self.content(digest)
         if content is None:
             if not (0 <= margin < 1 and 0 < width < 2**31 and 0 < height < 2**31):
@@ -268,9 +269,8 @@ class IndexWriter:
             self._pending_contents.append(content)
         else:
             self._connection.execute("DELETE FROM dead WHERE content = ?", (content,))
-        if parts is not None:
-            rows = np.stack([self._row(path, part) for part in parts])
-            self._connection.execute("REPLACE INTO parts VALUES (?, ?)", (content, rows.tobytes()))
+        if part_rows is not None:
+            self._connection.execute("REPLACE INTO parts VALUES (?, ?)", (content, part_rows.tobytes()))
         key = os.fsencode(path)
         old = self._connection.execute("SELECT content FROM images WHERE path = ?", (key,)).fetchone()
         self._lost_images |= old is not None and old != (content,)

@@ -195,17 +195,19 @@ class Indexer:
             self._fail(source, getattr(error, "strerror", None) or str(error))
             return False
         known = self._writer.state(source.path)
-        lacks_parts = self._parts and known is not None and not self._writer.has_parts(known.content)
-        if known is None or lacks_parts or (known.size_bytes, known.mtime_ns) != (size_bytes, mtime_ns):
+        if known is None or (known.size_bytes, known.mtime_ns) != (size_bytes, mtime_ns):
             self._stats[source.path] = size_bytes, mtime_ns
             return True
         if known.error is not None:
             self._fail(source, known.error)
-        else:
-            if source.label is not None and source.label != known.label:
-                self._writer.relabel(source.path, source.label)
-            self.report.unchanged += 1
-            self._on_progress(self.report)
+            return False
+        if self._parts and not self._writer.has_parts(known.content):
+            self._stats[source.path] = size_bytes, mtime_ns
+            return True
+        if source.label is not None and source.label != known.label:
+            self._writer.relabel(source.path, source.label)
+        self.report.unchanged += 1
+        self._on_progress(self.report)
         return False
 
     def _is_known(self, digest: bytes) -> bool:

@@ -1,22 +1,22 @@
-"""Verdicts belong to contents: they outlive paths, rebuilds and machines."""
+"""What is noted of contents: verdicts, links and pixel digests outlive paths and rebuilds, verdicts machines."""
 
 import hashlib
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from neardup.errors import BadInput, IndexLocked
-from neardup.groups import DuplicateGroup, Member
+from neardup.errors import BadInput, DamagedIndex, IndexLocked, NeardupError
 from neardup.index import Index, Model
 from neardup.index.notes import (
-    MAX_APART,
     Verdict,
     export_verdicts,
     import_verdicts,
     load_verdicts,
     pair_of,
-    pairs_of_group,
+    record_found,
     record_verdicts,
 )
 from neardup.index.store import write_lock
@@ -100,18 +100,61 @@ def test_a_file_that_is_none(folder: Path, tmp_path: Path, content: bytes, reaso
     assert load_verdicts(folder) == {}
 
 
-def group_of(*digests: bytes) -> DuplicateGroup:
-    return DuplicateGroup(
-        tuple(Member(Path(f"/{n}"), 1.0, "near", 1, 1, 1, 1, digest, None) for n, digest in enumerate(digests))
-    )
+def test_what_was_found_is_kept_by_matcher(folder: Path) -> None:
+    """What an earlier matcher found is passed over, and goes when this one records; a rebuild keeps the rest."""
+    record_found(folder, pixels={A: b"", B: C}, links={pair_of(A, B): "1", pair_of(A, C): "2"}, matcher=7)
+    with Index.open(folder) as index:
+        assert [index.notes.link(pair_of(A, other), 7) for other in (B, C)] == ["1", "2"]
+        assert index.notes.link(pair_of(A, B), 8) is None
+        assert [index.notes.pixels(digest) for digest in (A, B, C)] == [b"", C, None]
+    record_found(folder, pixels={}, links={pair_of(A, C): "3"}, matcher=8)
+    with Index.write(folder, MODEL, rebuild=True):
+        pass
+    with Index.open(folder) as index:
+        assert [index.notes.link(pair_of(A, other), 8) for other in (B, C)] == [None, "3"]
+    with closing(sqlite3.connect(folder / "catalog.sqlite")) as connection:
+        assert connection.execute("SELECT matcher, found FROM links").fetchall() == [(8, "3")]
 
 
-def test_a_verdict_on_a_group() -> None:
-    group = group_of(B, A, B, C)
-    assert set(pairs_of_group(group, "duplicate")) == {pair_of(A, B), pair_of(B, C)}
-    assert set(pairs_of_group(group, "not")) == {pair_of(A, B), pair_of(B, C), pair_of(A, C)}
-    assert pairs_of_group(group_of(A, A), "not") == []
-    crowd = group_of(*(hashlib.sha256(bytes([n % 256, n // 256])).digest() for n in range(MAX_APART + 1)))
-    with pytest.raises(BadInput, match="raise --min-similarity"):
-        pairs_of_group(crowd, "not")
-    assert len(pairs_of_group(crowd, "duplicate")) == MAX_APART
+def test_notes_are_those_of_the_opening(folder: Path) -> None:
+    with Index.open(folder) as index:
+        record_found(folder, pixels={A: b"later"}, links={pair_of(A, B): "later"}, matcher=1)
+        record_verdicts(folder, {(A, B): "not"})
+        assert (index.notes.link(pair_of(A, B), 1), index.notes.pixels(A), index.notes.verdicts()) == (None, None, {})
+
+
+def test_recording_what_was_found_waits_for_no_writer(folder: Path) -> None:
+    with write_lock(folder, None), pytest.raises(IndexLocked, match="is writing"):
+        record_found(folder, pixels={A: b"x"}, links={}, matcher=1)
+
+
+# SQLite keeps whatever type it is given.
+ODD = ["7", "1.5", "'text'", "x'00'", "x''", "zeroblob(31)", "1 << 40", "CAST(x'ff' AS TEXT)"]
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_notes_of_another_kind_are_none_or_named(folder: Path, value: str) -> None:
+    """Indexes come from anywhere: no crash, and no memory for a number that says how much."""
+    with closing(sqlite3.connect(folder / "catalog.sqlite", isolation_level=None)) as connection:
+        connection.execute(f"INSERT INTO pixels VALUES (?, {value})", (A,))
+        connection.execute(f"INSERT INTO links VALUES (?, ?, 1, {value})", pair_of(A, B))
+    with Index.open(folder) as index:
+        if "CAST" in value:
+            for read in (lambda: index.notes.pixels(A), lambda: index.notes.link(pair_of(A, B), 1)):
+                with pytest.raises(DamagedIndex, match="UTF-8"):
+                    read()
+        else:
+            assert index.notes.pixels(A) == (b"" if value == "x''" else None)
+            assert isinstance(index.notes.link(pair_of(A, B), 1), str)
+
+
+@pytest.mark.parametrize("column", ["first", "second", "verdict"])
+@pytest.mark.parametrize("value", ODD)
+def test_a_verdict_of_another_kind_is_named(folder: Path, column: str, value: str) -> None:
+    record_verdicts(folder, {(A, B): "not"})
+    with closing(sqlite3.connect(folder / "catalog.sqlite", isolation_level=None)) as connection:
+        connection.execute(f"UPDATE verdicts SET {column} = {value}")
+    with pytest.raises(NeardupError), Index.open(folder) as index:
+        index.notes.verdicts()
+    with pytest.raises(NeardupError):
+        load_verdicts(folder)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from neardup import groups as module
 from neardup.errors import BadInput
 from neardup.groups import DuplicateGroup, FolderRule, find_groups
+from neardup.groups import neighbours as module
 from neardup.groups.keep import KeepPolicy
 from neardup.index import Index, Model
 from neardup.index.notes import Verdict, pair_of, record_verdicts
@@ -246,16 +246,6 @@ def test_folder_rules_hold_for_byte_copies(tmp_path: Path) -> None:
     assert across == [["/a/0", "/b/0", "/b/1", "/b/2"]]
 
 
-def test_a_raw_file_and_its_jpeg_never_share_a_group(tmp_path: Path) -> None:
-    puts = [Put("/p/IMG_1.CR2", 0), Put("/p/IMG_1.JPG", 1), Put("/p/IMG_2.JPG", 2), Put("/q/IMG_1.JPG", 4)]
-    index = index_of(tmp_path / "i", puts)
-    found = names(find_groups(index, min_similarity=NEAR_25))
-    assert found == [["/p/IMG_1.JPG", "/p/IMG_2.JPG", "/q/IMG_1.JPG"]]
-    # With one keeper for both, the RAW is taken first.
-    found = names(find_groups(index, min_similarity=NEAR_25, keep=KeepPolicy(under=(Path("/q"),))))
-    assert found == [["/p/IMG_1.JPG", "/p/IMG_2.JPG"], ["/q/IMG_1.JPG", "/p/IMG_1.CR2"]]
-
-
 def told(*pairs: tuple[str, str, Verdict]) -> dict[tuple[bytes, bytes], Verdict]:
     return {pair_of(Put(a).digest, Put(b).digest): verdict for a, b, verdict in pairs}
 
@@ -295,7 +285,7 @@ def test_verdicts_are_read_from_the_index_and_survive_a_move(tmp_path: Path) -> 
 
 
 def reference(puts: Sequence[Put], threshold: float) -> list[list[str]]:
-    """What the module's docstring says, image by image."""
+    """What `neardup.groups.assign` says, by the cosine alone, image by image."""
     vectors = {put.digest: put.vector.astype(np.float16).astype(np.float64) for put in puts}
     vectors = {digest: vector / np.linalg.norm(vector) for digest, vector in vectors.items()}
     groups: list[list[tuple[float, Put]]] = []
@@ -449,7 +439,7 @@ def test_a_writer_at_work_is_in_nobodys_way(tmp_path: Path) -> None:
             assert [member.relation for member in group.members] == ["exact", "exact"]
 
 
-def test_files_that_changed_or_went_are_near(tmp_path: Path) -> None:
+def test_files_that_changed_or_went_are_not_said_to_be_anything(tmp_path: Path) -> None:
     image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (24, 32, 3), np.uint8))
     for name in ("a.png", "b.bmp", "c.tif"):
         save(tmp_path / "p" / name, image)
@@ -462,7 +452,7 @@ def test_files_that_changed_or_went_are_near(tmp_path: Path) -> None:
             )  # fmt: skip
     paths[2].unlink()
     [group] = find_groups(Index.open(tmp_path / "i"), min_similarity=0.9, keep=KeepPolicy("path-order"))
-    assert [member.relation for member in group.members] == ["exact", "near", "near"]
+    assert [member.relation for member in group.members] == ["exact", None, None]
 
 
 def test_an_empty_index_has_no_groups(tmp_path: Path) -> None:

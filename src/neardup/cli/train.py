@@ -54,7 +54,7 @@ def _default(name: str, recipes: Sequence[type[Recipe]]) -> str | None:
 
 def _source(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
     """A folder, or a data set."""
-    from neardup.datasets import is_dataset
+    from neardup.sources.datasets import is_dataset
 
     if is_dataset(value):
         return value

@@ -130,6 +130,18 @@ def test_labelled_makes_a_model_that_index_takes(classes, tmp_path, tiny_model, 
     assert json.loads(made.stdout)["indexed"] == 17
 
 
+def test_labelled_goes_on_with_what_it_began_with(classes, tmp_path, tiny_model, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    begun = run("classes", "mine", *LABELLED, "--init", tiny_model.folder, "--format", "json")
+    assert begun.exit_code == 0, begun.output
+    draw_photo(50).save(classes / "a" / "0a.jpg")
+    again = run("classes", "mine", *LABELLED, "--init", tiny_model.folder, "--format", "json")
+    assert "with the 16 photos that its run began with; 1 added since" in again.stderr
+    assert json.loads(again.stdout)["loss"] == json.loads(begun.stdout)["loss"]
+    (classes / "a" / "0.jpg").rename(classes / "b" / "0.jpg")
+    assert "1 of the 16 photos of its run" in run("classes", "mine", *LABELLED, "--init", tiny_model.folder).stderr
+
+
 def test_labelled_goes_on_and_takes_a_data_set(tmp_path, tiny_model, small_flowers):
     name = f"tfds:{small_flowers.data_dir}:train"
     begun = run(name, tmp_path / "mine", *LABELLED, "--init", tiny_model.folder, "--format", "json")

@@ -1,6 +1,6 @@
 """Pictures to a model of one's own."""
 
-import re
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from neardup.embedding.architecture import Architecture
 from neardup.embedding.weights import Weights, load_weights
 from neardup.errors import BadInput
 from neardup.images import find_images
+from neardup.packages import require_packages
 from neardup.text import show_count
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def train_copies(
     validate_on: a folder of photos to attack and search for while training
     Raises BadInput for too few photos, and where `output` holds another run.
     """
+    require_packages("training", "keras", "onnx")
     from neardup.training.copies.objective import Copies
     from neardup.training.copies.validation import validation_on
 
@@ -79,15 +81,11 @@ def train_labelled(
     path: a folder, in which the folder that a picture lies in is its label, or tfds:NAME[:SPLIT]
     Other arguments, and what is raised: as for `train_copies`.
     """
-    from neardup.sources.datasets import is_dataset
-    from neardup.training.labels.split import Labelled
+    require_packages("training", "keras", "onnx")
+    from neardup.training.labels.records import labelled_pictures
 
-    if is_dataset(path):
-        found = _records(path, output)
-    else:
-        found = [photo for photo in _found(Path(path), without) if photo.parent != Path(path)]
-    pictures = [Labelled(each, each.parent.name) for each in _photos(output, found, say)]
-    return train_on(pictures, output, recipe, start, say)
+    found = {Path(os.path.abspath(p.path)): p for p in labelled_pictures(path, output / "pictures", without)}
+    return train_on([found[each] for each in _photos(output, list(found), say)], output, recipe, start, say)
 
 
 def train_on(
@@ -122,15 +120,6 @@ def starting_point(start: str) -> tuple[Architecture, Weights | None]:
 
 def _found(path: Path, without: str | None) -> list[Path]:
     return [photo for photo in find_images(path) if not (without and photo.name.startswith(without))]
-
-
-def _records(name: str, output: Path) -> list[Path]:
-    """The records of a data set as files, label/number, which batches can read in any order."""
-    from neardup.sources.datasets import extract, open_dataset
-    from neardup.training.beginning import is_begun
-
-    folder = output / "pictures" / re.sub(r"[^\w.-]+", "_", name)
-    return list(find_images(folder)) if is_begun(output) and folder.is_dir() else extract(open_dataset(name), folder)
 
 
 def _photos(output: Path, found: Sequence[Path], say: Say) -> list[Path]:

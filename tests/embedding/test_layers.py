@@ -9,7 +9,7 @@ PACKAGE = "neardup.embedding"
 FOLDER = Path(neardup.embedding.__file__).parent
 # Lowest first; a module may import those of its own row, and of rows before it.
 ROWS = (
-    ("hardware", "architecture", "preprocess", "agreement"),
+    ("hardware", "architecture", "preprocess", "agreement", "thresholds", "parts"),
     ("runtimes", "model", "weights", "bit"),
     ("variants", "onnx_graph"),
     ("engines", "export"),

@@ -504,7 +504,7 @@ def test_what_finds_duplicates_never_imports_tensorflow(indexed, tiny_model, tmp
         ("explain", first, second, *model),
     ):
         heavy = {"tensorflow", "keras", "tensorflow_datasets", "matplotlib", "onnx"}
-        if command[0] in ("index", "query"):
+        if command[0] == "index":
             heavy.add("cv2")
         code = (
             f"import sys, os\nos.chdir({str(tmp_path)!r})\nfrom neardup.cli import main\n"

@@ -62,7 +62,7 @@ def test_precisions_that_an_index_may_mix_agree(samples, reference, precision, t
 def test_an_index_of_many_is_in_bfloat16_and_a_query_of_one_is_not_warned(photos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     paths = photos(24)
-    monkeypatch.setattr("neardup.embedding.MANY", 24)
+    monkeypatch.setattr("neardup.jobs.index.MANY", 24)
     assert CliRunner().invoke(main, ["index", "photos"]).exit_code == 0
     info = json.loads(CliRunner().invoke(main, ["info", "--format", "json"]).stdout)
     assert (info["engine"], info["precision"]) == ("openvino", "bf16")

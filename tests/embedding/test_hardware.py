@@ -1,11 +1,14 @@
 """What the machine has, as files of the kernel say it."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import neardup
 from neardup.embedding.hardware import cores, cpu_quota, has_bfloat16
 
 COUNT = "from neardup.embedding.hardware import cores; print(cores())"
@@ -17,6 +20,14 @@ def test_cores_are_those_that_the_process_may_use():
     code = f"import os; os.sched_setaffinity(0, {{{first}}}); {COUNT}"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "1\n"
     assert 1 <= cores() <= len(os.sched_getaffinity(0))
+
+
+def test_cores_are_counted_in_one_place():
+    """`os.cpu_count` knows of no affinity, and a pool without a number asks it."""
+    package = Path(neardup.__file__).parent
+    counting = re.compile(r"cpu_count\(|sched_getaffinity\(|PoolExecutor\(\)")
+    found = [path.relative_to(package) for path in package.rglob("*.py") if counting.search(path.read_text())]
+    assert found == [Path("embedding/hardware.py")]
 
 
 @pytest.mark.parametrize(

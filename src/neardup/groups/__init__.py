@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from neardup.embedding.hardware import cores
 from neardup.errors import BadInput
 from neardup.groups.assign import Assignment, Group, Ties
 from neardup.groups.folders import FolderRule, number_folders
@@ -68,7 +69,7 @@ def find_groups(
         if min_similarity is not None:
             found = run.by_cosine(min_similarity)
         else:
-            found = run.by_looking(looker, similar, threads or os.cpu_count() or 1, on_progress, on_totals)
+            found = run.by_looking(looker, similar, threads or cores(), on_progress, on_totals)
         found.sort(key=lambda group: images.paths[group.members[0]])
         for group in found:
             yield _described(images, units, looker, group, looks=min_similarity is None)

@@ -9,11 +9,7 @@ PACKAGE = "neardup.embedding"
 FOLDER = Path(neardup.embedding.__file__).parent
 # Lowest first; a module may import those of its own row, and of rows before it.
 ROWS = (
-<<<<<<< HEAD
     ("hardware", "architecture", "preprocess", "parts", "agreement", "thresholds"),
-=======
-    ("hardware", "architecture", "preprocess", "agreement", "thresholds", "parts"),
->>>>>>> d7d4daa9f36946d7bba4c88c16554f0848d35b4e
     ("runtimes", "model", "weights", "bit"),
     ("variants", "onnx_graph"),
     ("engines", "export"),

@@ -6,7 +6,6 @@ whatever part of a split is read, and another for another version. Nothing lies 
 """
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import reduce
@@ -127,18 +126,6 @@ def open_dataset(name: str) -> Dataset:
     except Exception as error:  # a registry, downloads and file formats: their errors share no base class
         said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise BadInput(f"{name}: cannot be opened ({said[:300]}); check name, split and network") from error
-
-
-def extract(dataset: Dataset, folder: Path) -> list[Path]:
-    """Write every record to a file of its own, `folder`/label/number: what reads images at random needs files."""
-    paths = []
-    for number, source in enumerate(dataset):
-        label = re.sub(r"[^\w.-]+", "_", source.label or "unlabelled").lstrip(".") or "_"
-        path = folder / label / f"{number:08d}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(source.read())
-        paths.append(path)
-    return paths
 
 
 def from_builder(builder: Any, split: str = "") -> Dataset:

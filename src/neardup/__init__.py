@@ -12,19 +12,21 @@ if TYPE_CHECKING:
     from neardup.groups import find_groups as find_groups
     from neardup.index import Index as Index
     from neardup.index import Match as Match
+    from neardup.jobs.compare import compare as compare
     from neardup.lsh import LSH as LSH
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "Index": "neardup.index",
     "LSH": "neardup.lsh",
     "Match": "neardup.index",
     "NeardupError": "neardup.errors",
+    "compare": "neardup.jobs.compare",
     "find_groups": "neardup.groups",
     "load_embedder": "neardup.embedding",
 }
-__all__ = ["LSH", "Index", "Match", "NeardupError", "find_groups", "load_embedder"]
+__all__ = ["LSH", "Index", "Match", "NeardupError", "compare", "find_groups", "load_embedder"]
 
 
 def __getattr__(name: str) -> object:

@@ -81,9 +81,8 @@ def main() -> None:
         seconds = time.perf_counter() - started
         shares = ", ".join(f"{kind} {found[kind] / options.pasted:.3f}" for kind in KINDS)
         size = size_of(index) / max(1, report.images)
-        print(
-            f"groups {name} parts: {shares}; indexed in {report.seconds:.1f} s, {size:.0f} bytes an image, {seconds:.1f} s"
-        )
+        cost = f"indexed in {report.seconds:.1f} s, {size:.0f} bytes an image, grouped in {seconds:.1f} s"
+        print(f"groups {name} parts: {shares}; {cost}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from neardup.embedding.architecture import Architecture
 from neardup.embedding.model import Model
@@ -42,6 +42,20 @@ def draw_photo(seed: int, width: int = 120, height: int = 90) -> Image.Image:
         shape = draw.ellipse if rng.random() < 0.5 else draw.rectangle
         shape((x, y, x + w, y + h), fill=tuple(rng.integers(0, 256, 3).tolist()))
     return image
+
+
+def draw_scene(seed: int, width: int = 480, height: int = 360) -> Image.Image:
+    """Overlapping coloured shapes with texture: plenty of details, none of which repeats."""
+    rng = np.random.default_rng(seed)
+    noise = Image.fromarray(rng.integers(60, 200, (height // 12, width // 12, 3), np.uint8))
+    image = noise.resize((width, height), Image.Resampling.BICUBIC)
+    draw = ImageDraw.Draw(image)
+    for _ in range(220):
+        x, y = rng.integers(0, width), rng.integers(0, height)
+        w, h = rng.integers(6, 60, 2)
+        shape = draw.ellipse if rng.random() < 0.5 else draw.rectangle
+        shape((x, y, x + w, y + h), fill=tuple(rng.integers(0, 255, 3).tolist()))
+    return image.filter(ImageFilter.GaussianBlur(0.7))
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,13 @@ from typing import ClassVar
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from neardup.cli import COMMANDS, main
 from neardup.embedding.export import export_model
-from tests.conftest import TINY, TINY_SIZE, draw_photo, random_weights
+from tests.conftest import TINY, TINY_SIZE, draw_photo, draw_scene, random_weights
 
-MATCH_FIELDS = {"path", "label", "similarity", "jaccard", "tables"}
+MATCH_FIELDS = {"path", "label", "similarity", "jaccard", "tables", "relation", "change"}
 
 
 @pytest.fixture
@@ -87,7 +88,11 @@ def test_query_finds_the_photo_first(neardup, indexed):
     assert first.keys() == MATCH_FIELDS
     assert (first["path"], first["label"], first["jaccard"], first["tables"]) == (str(indexed[4]), "roses", 1.0, 8)
     assert first["similarity"] == pytest.approx(1, abs=1e-6)
-    similarities = [match["similarity"] for match in answer["matches"]]
+    assert (first["relation"], first["change"]) == ("exact", "the same file")
+    others = answer["matches"][1:]
+    assert {match["relation"] for match in others} <= {"similar", "other"}
+    assert {match["change"] for match in others} == {None}
+    similarities = [match["similarity"] for match in others]
     assert similarities == sorted(similarities, reverse=True)
 
 
@@ -171,15 +176,16 @@ def test_other_urls_are_no_paths(neardup, indexed):
 
 def test_csv_has_a_row_for_each_match(neardup, indexed):
     lines = neardup("query", indexed[0], "--format", "csv", "--exact").stdout.splitlines()
-    assert lines[0] == "query,error,candidates,path,label,similarity,jaccard,tables"
+    assert lines[0] == "query,error,candidates,path,label,similarity,jaccard,tables,relation,change"
     assert len(lines) == 5
 
 
 def test_compare_and_its_exit_codes(neardup, photos, tiny_model):
     a, b = photos(2)
     [same] = as_json(neardup("compare", a, a, "--model", tiny_model.folder, "--format", "json"))
-    assert same.keys() == {"a", "b", "similarity", "l2", "duplicate", "threshold"}
+    assert same.keys() == {"a", "b", "similarity", "l2", "duplicate", "threshold", "relation", "change"}
     assert (same["similarity"], same["l2"], same["duplicate"]) == (pytest.approx(1), pytest.approx(0, abs=1e-3), True)
+    assert (same["relation"], same["change"]) == ("exact", "the same file")
     [other] = as_json(
         neardup("compare", a, b, "--model", tiny_model.folder, "--format", "json", "--min-similarity", "1")
     )
@@ -189,6 +195,27 @@ def test_compare_and_its_exit_codes(neardup, photos, tiny_model):
     neardup("compare", a, b, *options, code=1)
     neardup("compare", a, "nowhere.jpg", *options, code=2)
     neardup("compare", a, "nowhere.jpg", "--model", tiny_model.folder, code=1)
+
+
+def test_compare_looks_at_the_pictures_unless_told_not_to(neardup, tiny_model):
+    """The cosine alone takes any two of these scenes for one at 0, and a mirrored one for another at 0.999."""
+    scene = draw_scene(1)
+    scene.save("a.png")
+    scene.transpose(Image.Transpose.FLIP_LEFT_RIGHT).crop((0, 0, 400, 360)).save("b.png")
+    draw_scene(2).save("c.png")
+    options = ("--exit-code", "--model", tiny_model.folder, "--format", "json")
+    [copy] = as_json(neardup("compare", "a.png", "b.png", *options))
+    assert (copy["relation"], copy["duplicate"]) == ("copy", True)
+    assert copy["change"] == "mirrored left to right, cropped to 83 %"
+    assert copy["threshold"] == 0.95
+    neardup("compare", "a.png", "b.png", *options, "--min-similarity", "0.9999", code=1)
+    [other] = as_json(neardup("compare", "a.png", "c.png", *options, code=1))
+    assert (other["duplicate"], other["change"]) == (False, None)
+    assert other["relation"] == ("similar" if other["similarity"] >= 0.95 else "other")
+    [taken] = as_json(neardup("compare", "a.png", "c.png", *options, "--min-similarity", "0"))
+    assert (taken["duplicate"], taken["threshold"]) == (True, 0)
+    shown = neardup("compare", "a.png", "b.png", "--model", tiny_model.folder).stdout
+    assert "near-duplicates, copy: mirrored left to right, cropped to 83 % (threshold 0.950)" in shown
 
 
 def test_a_picture_is_a_copy_of_itself_at_similarity_1(neardup, photos, tiny_model):
@@ -219,7 +246,7 @@ def test_with_exit_code_every_trouble_is_2(neardup, photos, tiny_model, monkeypa
         raise KeyboardInterrupt
 
     [a] = photos(1)
-    monkeypatch.setattr("neardup.comparison.compare_images", interrupted)
+    monkeypatch.setattr("neardup.jobs.compare.compare_with", interrupted)
     neardup("compare", a, a, "--exit-code", "--model", tiny_model.folder, code=2)
 
 
@@ -427,8 +454,6 @@ def test_paths_that_are_no_text_survive_json(neardup, tiny_model):
 
 
 def test_a_picture_of_the_result(neardup, indexed):
-    from PIL import Image
-
     neardup("query", indexed[0], "--plot", "result.png", "--top", 9, "--exact")
     with Image.open("result.png") as picture:
         assert picture.format == "PNG"
@@ -444,8 +469,6 @@ def test_a_picture_that_cannot_be_written_is_refused_before_any_work(neardup, in
 
 
 def test_the_query_on_stdin_is_in_the_picture(neardup, indexed):
-    from PIL import Image
-
     neardup("query", indexed[0], "--top", 1, "--plot", "file.png")
     neardup("query", "-", "--top", 1, "--plot", "stdin.png", stdin=indexed[0].read_bytes())
     with Image.open("file.png") as file, Image.open("stdin.png") as stdin:
@@ -455,15 +478,17 @@ def test_the_query_on_stdin_is_in_the_picture(neardup, indexed):
 
 
 def test_a_picture_survives_odd_names_and_many_matches(tmp_path, recwarn):
-    from PIL import Image
-
     from neardup.index import Match
-    from neardup.output.figures.matches import plot_answers
-    from neardup.output.matches import MOST_ROWS, Answer
+    from neardup.jobs.query import Answer
+    from neardup.output.figures.matches import MOST_ROWS, plot_answers
+    from neardup.sources import ImageFile
 
-    match = Match(tmp_path / "日本$x^{\udcff.jpg", "label\udcff\n" * 50, 0.5, 0.1, 1)
-    queries = [(Answer(str(tmp_path / "q\udcff.jpg"), [match] * 300), None)] * MOST_ROWS
-    plot_answers(queries[:1], tmp_path / "one.png", threshold=None)
+    matches = tuple(
+        Match(tmp_path / "日本$x^{\udcff.jpg", "label\udcff\n" * 50, 0.5, 0.1, 1, relation=relation)
+        for relation in (None, "copy", "other")
+    )
+    queries = [(Answer(ImageFile(tmp_path / "q\udcff.jpg"), matches * 100), None)] * MOST_ROWS
+    plot_answers(queries[:1], tmp_path / "one.png", threshold=0.9)
     with Image.open(tmp_path / "one.png") as picture:
         # Six rows of six cells, and the same for the others.
         assert picture.height * MOST_ROWS < 2**16
@@ -497,14 +522,16 @@ def test_what_finds_duplicates_never_imports_tensorflow(indexed, tiny_model, tmp
     for command in (
         ("index", "photos", *model),
         ("query", first),
+        ("query", first, "--min-similarity", "0.5"),
         ("groups",),
+        ("groups", "--min-similarity", "0.5"),
         ("dedup",),
         ("info",),
         ("compare", first, second, *model),
         ("explain", first, second, *model),
     ):
         heavy = {"tensorflow", "keras", "tensorflow_datasets", "matplotlib", "onnx"}
-        if command[0] == "index":
+        if command[0] == "index" or "--min-similarity" in command:  # no picture is looked at
             heavy.add("cv2")
         code = (
             f"import sys, os\nos.chdir({str(tmp_path)!r})\nfrom neardup.cli import main\n"

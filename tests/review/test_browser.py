@@ -9,9 +9,9 @@ from PIL import Image
 from neardup.actions import load_plan
 from neardup.index.notes import load_verdicts
 from tests.browser import complaints, open_browser, requested_urls
+from tests.conftest import draw_scene
 from tests.duplicate_groups import exact_group, group_of, member_of, near_group
 from tests.review.conftest import serving
-from tests.test_explain import draw_scene
 
 LEFT, UP, RIGHT, DOWN = "\ue012", "\ue013", "\ue014", "\ue015"
 

@@ -15,6 +15,7 @@ from neardup.groups import DuplicateGroup, Member
 from neardup.groups.keep import KeepPolicy
 from neardup.images import modified_ns
 from neardup.matching.evidence import RELATIONS, Relation
+from neardup.matching.words import SAME_FILE
 
 Action = Literal["report", "trash", "move", "hardlink", "symlink", "reflink", "delete"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
@@ -138,7 +139,10 @@ def _parts(
             copies.setdefault(member.digest, []).append(member)
         for members in copies.values():
             members.sort(key=lambda member: not policy.is_protected(member.path))
-            yield [replace(member, similarity=1.0, relation="exact") for member in members]
+            yield [
+                replace(member, similarity=1.0, relation="exact", change=SAME_FILE, shows_more=None, evidence=None)
+                for member in members
+            ]
             if len(members) == 1 and members[0] is not group.keeper:
                 reason = f"has bytes of its own, which a {action} would lose; use trash or move"
                 kept.append(Kept(members[0].path, group.keeper.path, reason))

@@ -25,7 +25,7 @@ from neardup.groups.ties import ConfirmedTies, CosineTies, relation_to_keeper
 from neardup.groups.units import Units
 from neardup.index import Index
 from neardup.index.notes import Pair, Verdict
-from neardup.matching.words import change, lost
+from neardup.matching.words import SAME_FILE, SAME_PIXELS, change, lost
 
 __all__ = ["DuplicateGroup", "FolderRule", "KeepPolicy", "Member", "Totals", "find_groups", "pairs_of_group"]
 
@@ -190,11 +190,11 @@ def _member(images: Images, image: int, keeper: int) -> Member:
 def _compared(images: Images, looker: Looker, member: Member, keeper: int, content: int, *, looks: bool) -> Member:
     """The member with its relation to the keeper."""
     if content == keeper:
-        return member
+        return replace(member, change=SAME_FILE)
     size_a, size_b = images.size(keeper), images.size(content)
     a, b = min(keeper, content), max(keeper, content)
     if member.similarity >= _SAME and size_a == size_b and looker.shows_same_pixels(a, b):
-        return replace(member, relation="exact", change="the same pixels")
+        return replace(member, relation="exact", change=SAME_PIXELS)
     found = looker.look(a, b) if looks else None
     if found is None:
         return member

@@ -19,7 +19,7 @@ from neardup.matching.geometry import Alignment
 from neardup.matching.judge import judge
 from neardup.matching.picture import load_picture
 from neardup.matching.pixels import pixel_digest
-from neardup.matching.words import change
+from neardup.matching.words import SAME_FILE, SAME_PIXELS, change
 from neardup.search import reaches
 
 T = TypeVar("T")
@@ -85,9 +85,9 @@ def compare_with(
     pictures = [_named(path, partial(load_picture, c)) for path, c in zip((a, b), contents, strict=True)]
     evidence = judge(*pictures)
     size_a, size_b = ((picture.width, picture.height) for picture in pictures)
-    relation = relation_of(evidence, similarity, threshold)
-    if _is_same(contents, similarity, size_a == size_b):
-        relation = "exact"
+    relation, told = relation_of(evidence, similarity, threshold), change(evidence, size_a, size_b)
+    if same := _sameness(contents, similarity, size_a == size_b):
+        relation, told = "exact", same
     confirmed = relation in ("exact", "copy", "edited")
     return Comparison(
         os.path.abspath(a),
@@ -97,7 +97,7 @@ def compare_with(
         confirmed if min_similarity is None else bool(reaches(similarity, threshold)),
         threshold,
         relation,
-        change(evidence, size_a, size_b),
+        told,
         size_a,
         size_b,
         evidence,
@@ -123,12 +123,12 @@ def _named(path: Path, step: Callable[[], T]) -> T:
         raise UnreadableImage(f"{shown(path)}: {error}") from error
 
 
-def _is_same(contents: list[bytes], similarity: float, same_size: bool) -> bool:
-    """The same bytes, or the same pixels in every frame."""
+def _sameness(contents: list[bytes], similarity: float, same_size: bool) -> str | None:
+    """In words, whether two files are the same bytes, or the same pixels in every frame; None where they are neither."""
     first, second = (hashlib.sha256(content).digest() for content in contents)
     if first == second:
-        return True
+        return SAME_FILE
     if similarity < _SAME or not same_size:
-        return False
+        return None
     pixels = [pixel_digest(content) for content in contents]
-    return pixels[0] is not None and pixels[0] == pixels[1]
+    return SAME_PIXELS if pixels[0] is not None and pixels[0] == pixels[1] else None

@@ -19,7 +19,7 @@ from neardup.matching.evidence import Evidence, Relation
 from neardup.matching.judge import judge
 from neardup.matching.picture import Picture, load_picture
 from neardup.matching.pixels import pixel_digest
-from neardup.matching.words import change
+from neardup.matching.words import SAME_FILE, SAME_PIXELS, change
 from neardup.prepare import Embedded, embed_images
 from neardup.search import reaches
 from neardup.sources import Source
@@ -155,7 +155,7 @@ def _look(
 ) -> tuple[Relation | None, str | None]:
     """What a match is to the query; None where its file is not the one that was indexed, or cannot be read."""
     if match.digest == digest:
-        return "exact", "the same file"
+        return "exact", SAME_FILE
     try:
         other_content = read_file(match.path)
         if hashlib.sha256(other_content).digest() != match.digest:
@@ -165,7 +165,7 @@ def _look(
         if match.similarity >= _SAME and size == other_size:
             pixels = pixel_digest(content)
             if pixels is not None and pixels == pixel_digest(other_content):
-                return "exact", "the same pixels"
+                return "exact", SAME_PIXELS
     except UnreadableImage:
         return None, None
     evidence = judge(picture, other) if may_match(picture.glance, other.glance) else Evidence("other", 0.0)

@@ -17,6 +17,9 @@ BRIGHTER = 0.03
 MORE_CONTRAST = 0.10
 MORE_SATURATION = 0.15
 
+# The change where two files are exact copies.
+SAME_FILE, SAME_PIXELS = "the same file", "the same pixels"
+
 _TURNS = {1: "turned a quarter clockwise", 2: "turned upside down", 3: "turned a quarter counter-clockwise"}
 
 
@@ -27,7 +30,7 @@ def change(found: Evidence, size_a: Size, size_b: Size) -> str | None:
     """
     if not found.is_confirmed:
         return None
-    return ", ".join(steps(found, size_a, size_b)) or ("the same" if found.relation == "exact" else "encoded anew")
+    return ", ".join(steps(found, size_a, size_b)) or "encoded anew"
 
 
 def steps(found: Evidence, size_a: Size, size_b: Size) -> list[str]:

@@ -9,6 +9,7 @@ A pair counts when a group holds it as keeper and member:
     recall     copies in one group with their photo, as a share of all copies
     precision  pairs of one photo's versions, as a share of all pairs that a copy takes part in; a photo that another
                was pasted on is one of the sources of what came of it
+    wrong      such pairs of two photos' versions, unless both photos are in the group: then it is a pair of photos
     photos     pairs of two photos as they came: near-duplicates of the collection itself, or mistakes; they are listed
                (--list FILE), because only a person can tell
     discarded  files that `dedup` would remove, and how many of them show something that their keeper does not, by what
@@ -123,7 +124,8 @@ def measure(
                 photo_pairs.append((member.similarity, str(member.relation), a, b))
                 continue
             pairs += 1
-            if not sources(a, truth) & sources(b, truth):
+            mine = sources(a, truth) | sources(b, truth)
+            if not sources(a, truth) & sources(b, truth) and not mine <= paths:
                 wrong += 1
                 print(f"  two sources: {a.name} {b.name} {member.relation} {member.similarity:.3f}")
     plan = make_plan(groups, "report")

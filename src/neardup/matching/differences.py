@@ -15,8 +15,8 @@ from neardup.matching.agreement import Laid, blurred
 _LEAST_DIFFERENCE, _UNUSUAL = 22.0, 5.0
 # Of the other's range around a pixel, one part of so many is what misplacement by half a pixel explains.
 _OF_THE_RANGE = 4
-# Pixels that hang together: fewer are noise.
-FEWEST_PIXELS = 25
+# Pixels that hang together: fewer are noise. In a small picture so many are one part in 600 of it, 8 at the least.
+FEWEST_PIXELS, _LEAST_PIXELS, _OF_THE_PICTURE = 25, 8, 600
 _WORD = 5
 # Edge of the neighbourhood, in pixels, and its range in levels from which on there is something to see.
 _NEAR, _SOMETHING = 9, 24
@@ -55,7 +55,8 @@ def differences(laid: Laid, *, blur_a: float, blur_b: float) -> Differences:
     # The letters of a word hang together.
     joined = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((_WORD, _WORD), np.uint8))
     count, labels = cv2.connectedComponents(joined, connectivity=8)
-    large = np.bincount(labels[found], minlength=count) >= FEWEST_PIXELS
+    fewest = min(FEWEST_PIXELS, max(_LEAST_PIXELS, inside.size // _OF_THE_PICTURE))
+    large = np.bincount(labels[found], minlength=count) >= fewest
     large[0] = False
     mask = large[labels] & inside
     share = float(mask.sum() / inside.sum())

@@ -19,6 +19,8 @@ _OTHER: dict[Side | None, Side | None] = {"a": "b", "b": "a", None: None}
 
 # Share of a picture with something to see that the other does not reach, from which on it shows more.
 MORE = 0.02
+# The same where the other is set into it: the clock of a phone's screen is something, too.
+MORE_AROUND = 0.004
 # Share of the details both should show that differ, from which on each shows something that the other lacks.
 DIFFERS = 0.005
 # Share of the overlap in other colours.
@@ -60,7 +62,7 @@ class Evidence:
         """Whether B shows everything that A shows, but for losses of compression and size."""
         if self.relation == "exact":
             return True
-        return self.is_confirmed and not self._differs and self.more_a < MORE
+        return self.is_confirmed and not self._differs and not self.more_than("a")
 
     @lazy
     def a_shows_all_of_b(self) -> bool:
@@ -86,7 +88,8 @@ class Evidence:
 
     def more_than(self, side: Side) -> bool:
         """Whether there is something to see in one side beyond the other's edges."""
-        return (self.more_a if side == "a" else self.more_b) >= MORE
+        more, seam = (self.more_a, self.seam_a) if side == "a" else (self.more_b, self.seam_b)
+        return more >= (MORE_AROUND if seam >= SEAM else MORE)
 
     @lazy
     def original(self) -> Side | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from neardup.matching.colours import Colours
-from neardup.matching.evidence import DIFFERS, MORE, RECOLOURED, Evidence
+from neardup.matching.evidence import DIFFERS, RECOLOURED, Evidence
 from neardup.matching.geometry import Alignment, Size
 
 # What resizing, rounding and the fit itself do to an unchanged picture.
@@ -55,7 +55,7 @@ def lost(found: Evidence, size_a: Size, size_b: Size) -> str | None:
     parts = []
     if found.frames_a > found.frames_b:
         parts.append(f"{found.frames_a} frames against {found.frames_b}")
-    if found.more_a >= MORE:
+    if found.more_than("a"):
         parts.append(f"what lies beyond the other's edges, {percent(found.more_a)} of it")
     if found.differing >= DIFFERS:
         what = "writing or other content" if found.clean != "a" else "what the other has written over"
@@ -98,9 +98,9 @@ def _cut_steps(alignment: Alignment, found: Evidence) -> Iterator[str]:
     if alignment.shown_of_a < WHOLE:
         yield f"cropped to {percent(alignment.shown_of_a)}"
     if alignment.shown_of_b < WHOLE:
-        if found.is_set_into_b and found.more_b >= MORE:
+        if found.is_set_into_b and found.more_than("b"):
             yield f"set into another picture, {percent(alignment.shown_of_b)} of it"
-        elif found.more_b >= MORE:
+        elif found.more_than("b"):
             yield f"with more around it, {percent(1 - alignment.shown_of_b)}"
         else:
             yield f"framed, {percent(1 - alignment.shown_of_b)} margin"

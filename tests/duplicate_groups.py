@@ -18,7 +18,7 @@ def save_photo(path: Path, *, seed: int, size: tuple[int, int] = (320, 240)) -> 
     return path
 
 
-def member_of(path: Path, similarity: float = 1.0, relation: str = "exact", **changes: object) -> Member:
+def member_of(path: Path, similarity: float = 1.0, relation: str | None = "exact", **changes: object) -> Member:
     found = path.stat()
     with Image.open(path) as image:
         width, height = image.size
@@ -44,7 +44,7 @@ def near_group(folder: Path, *, seed: int, members: int = 2) -> DuplicateGroup:
         save_photo(folder / "copies" / f"photo{seed}_{n}.jpg", seed=seed, size=(200 - n, 150 - n))
         for n in range(1, members)
     ]
-    return group_of(member_of(keeper), *(member_of(path, 0.99 - 0.01 * n, "near") for n, path in enumerate(copies)))
+    return group_of(member_of(keeper), *(member_of(path, 0.99 - 0.01 * n, "copy") for n, path in enumerate(copies)))
 
 
 def exact_group(folder: Path, *, seed: int, members: int = 2) -> DuplicateGroup:

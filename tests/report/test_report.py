@@ -220,7 +220,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 @pytest.mark.parametrize("mtime_ns", [-(1 << 62), (1 << 62) * 4, 10**30])
 def test_times_out_of_every_calendar(tmp_path, mtime_ns):
     keeper, copy = near_group(tmp_path, seed=1).members
-    odd = member_of(copy.path, 0.9, "near", mtime_ns=mtime_ns)
+    odd = member_of(copy.path, 0.9, "copy", mtime_ns=mtime_ns)
     assert write_report([DuplicateGroup((keeper, odd))], tmp_path / "report.html").groups == 1
 
 

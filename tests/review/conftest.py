@@ -1,4 +1,4 @@
-"""An index to keep verdicts in, and a review of two near groups and one of byte copies."""
+"""An index to keep verdicts in, and a review of two groups of copies and one of byte copies."""
 
 import shutil
 import threading
@@ -37,7 +37,7 @@ def folder(tmp_path: Path, an_index: Path) -> Path:
 
 @pytest.fixture
 def open_review(tmp_path: Path, folder: Path) -> Iterator[Callable[..., Review]]:
-    """Opens a review of groups: 0 of three near-duplicates, 1 of two, 2 of three byte copies."""
+    """Opens a review of groups: 0 of three copies, 1 of two, 2 of three byte copies."""
     groups = [
         near_group(tmp_path / "photos", seed=1, members=3),
         near_group(tmp_path / "photos", seed=2),

@@ -73,7 +73,7 @@ def reviewed(tmp_path, open_review, browser):
     ]
     for number, changed in enumerate(changes):
         changed.save(photos / f"scene {number}.png")
-    members = [member_of(photos / f"scene {number}.png", 1 - number / 20, "near") for number in range(4)]
+    members = [member_of(photos / f"scene {number}.png", 1 - number / 20, "copy") for number in range(4)]
     groups = [group_of(*members)]
     groups += [near_group(photos, seed=seed) for seed in range(1, 68)]
     groups += [exact_group(photos, seed=seed, members=3) for seed in (68, 69)]
@@ -201,7 +201,7 @@ def test_accepting_exact_copies_goes_on_to_what_is_open(open_review, tmp_path, b
 def test_the_difference_view(reviewed):
     page, _ = reviewed
     page.press("x")
-    page.sees("#explained", "mirrored left to right; scaled to 50%")
+    page.sees("#explained", "mirrored left to right; scaled to 50 %")
     page.is_loaded()
     assert "/differences/0/0/1/difference" in page.all("#right img")[0].get_attribute("src")
     page.press("x")

@@ -3,12 +3,14 @@
 import io
 import os
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from neardup.groups import DuplicateGroup
 from neardup.review.pictures import EDGES, Pictures, _Cache
 from neardup.review.server import create_app
+from tests.conftest import draw_scene
 from tests.duplicate_groups import group_of, member_of, save_photo
 from tests.review.test_security import ask as ask
 
@@ -24,7 +26,7 @@ def test_summaries_and_details(ask, client):
         "name": member.path.name,
         "folder": str(member.path.parent),
         "similarity": member.similarity,
-        "relation": "near",
+        "relation": "copy",
         "width": 199,
         "height": 149,
         "size_bytes": member.size_bytes,
@@ -90,14 +92,13 @@ def test_files_that_are_gone_or_broken_are_said_to_be(ask, client):
 
 def test_differences(client, guard, open_review, tmp_path):
     from tests.review.test_security import OURS, arrive
-    from tests.test_explain import draw_scene
 
     scene = draw_scene(5)
     paths = [tmp_path / name for name in ("a.png", "b.png", "c.png")]
     scene.save(paths[0])
     scene.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((240, 180)).save(paths[1])
     draw_scene(6).save(paths[2])
-    group = group_of(member_of(paths[0]), *(member_of(path, 0.9, "near") for path in paths[1:]))
+    group = group_of(member_of(paths[0]), *(member_of(path, 0.9, "copy") for path in paths[1:]))
     client = create_app(open_review(groups=[group]), guard).test_client()
     arrive(client, guard)
 
@@ -105,12 +106,18 @@ def test_differences(client, guard, open_review, tmp_path):
         return client.get(path, headers=OURS, base_url="http://127.0.0.1:4321")
 
     found = get("/differences/0/0/1").json
-    assert found["aligned"] is True
-    assert found["steps"] == ["mirrored left to right", "scaled to 50%"]
+    assert (found["aligned"], found["relation"]) == (True, "copy")
+    assert found["steps"] == ["mirrored left to right", "scaled to 50 %"]
     for kind in ("difference", "aligned"):
         with Image.open(io.BytesIO(get(f"/differences/0/0/1/{kind}").data)) as picture:
-            assert picture.size == (240, 180)
-    assert get("/differences/0/0/2").json == {"aligned": False, "steps": [], "confidence": None}
+            size = {"difference": (240, 180), "aligned": scene.size}[kind]
+            assert picture.size == size
+    # The other picture, laid over the keeper.
+    with Image.open(io.BytesIO(get("/differences/0/0/1/aligned").data)) as picture:
+        off = np.abs(np.asarray(picture, np.int16) - np.asarray(scene, np.int16))
+    assert np.median(off) < 6
+    found = get("/differences/0/0/2").json
+    assert found == {"aligned": False, "relation": "other", "steps": [], "confidence": None}
     assert get("/differences/0/0/2/difference").status_code == 404
 
 
@@ -119,7 +126,7 @@ def test_odd_names_are_escaped_once(open_review, guard, tmp_path):
 
     path = save_photo(tmp_path / "x.jpg", seed=1).rename(tmp_path / os.fsdecode(b"<b>\n\xff.jpg"))
     other = save_photo(tmp_path / "y.jpg", seed=1, size=(100, 80))
-    group = DuplicateGroup((member_of(path), member_of(other, 0.9, "near")))
+    group = DuplicateGroup((member_of(path), member_of(other, 0.9, None)))
     client = create_app(open_review(groups=[group]), guard).test_client()
     arrive(client, guard)
     answer = client.get("/api/groups/0", headers=OURS, base_url="http://127.0.0.1:4321")

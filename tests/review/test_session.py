@@ -67,6 +67,20 @@ def test_the_plan_drops_what_is_marked(open_review, tmp_path):
     assert (totals.drops, totals.drop_bytes) == (2, plan.size_bytes)
 
 
+@pytest.mark.parametrize("relation", ["edited", "similar", None])
+def test_what_a_person_drops_goes_whatever_it_is(open_review, relation):
+    """And the plan says what is lost with it."""
+    review = open_review()
+    keeper, first, _ = review.groups[0].members
+    shown = replace(first, relation=relation, shows_more="writing or other content on 3.0 %")
+    review = open_review(groups=[DuplicateGroup((keeper, shown))])
+    review.mark(0, 1, "drop")
+    plan = review.save()
+    [step] = plan.steps
+    assert (step.path, step.relation, plan.kept) == (first.path, relation, ())
+    assert step.lost[0] == "writing or other content on 3.0 %"
+
+
 def test_another_image_can_stay_in_place_of_the_keeper(open_review, folder):
     review = open_review()
     review.mark(0, 0, "drop")

@@ -295,7 +295,7 @@ class Review:
                 group = without_dropped(self.groups[number], marks)
                 known = self._plans[number] = (
                     marks,
-                    make_plan([group], self._action, to=self._to, keep=self._keep, edited=True),
+                    make_plan([group], self._action, to=self._to, keep=self._keep),
                 )
             parts.append(known[1])
         steps = tuple(step for part in parts for step in part.steps)
@@ -316,13 +316,14 @@ def staying(marks: Sequence[Mark | None]) -> int | None:
 
 
 def without_dropped(group: DuplicateGroup, marks: Sequence[Mark | None]) -> DuplicateGroup:
-    """The image that stays, and those to drop. Similarities go on being those to the group's own keeper."""
+    """The image that stays, and those to drop: a person said so. Similarities go on being those to the group's own
+    keeper."""
     stays = staying(marks)
     if stays is None:
         raise ValueError("nothing would stay")
     keeper = group.members[stays]
     dropped = [
-        _related(member, keeper, group.keeper)
+        replace(_related(member, keeper, group.keeper), told=True)
         for member, mark in zip(group.members, marks, strict=True)
         if mark == "drop"
     ]

@@ -14,6 +14,8 @@ def show_path(path: Path) -> str:
 
 def printable(text: str) -> str:
     """Control characters and surrogates as backslash escapes, so that a file's name cannot redraw the terminal."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
@@ -33,3 +35,8 @@ def show_count(number: int, noun: str) -> str:
 def plain(text: str) -> str:
     r"""Text for a table: bytes of a name that are no text as \xff, and a carriage return, which ends lines, as \r."""
     return os.fsencode(text).decode("utf-8", "backslashreplace").replace("\r", "\\r")
+
+
+def table_text(text: str) -> str:
+    """Text for a cell of CSV, which a terminal may show: plain, and printable but for line feeds, which are quoted."""
+    return "\n".join(map(printable, plain(text).split("\n")))

@@ -43,8 +43,8 @@ def bench(
     from neardup.embedding.engines import ENGINES
     from neardup.errors import BadInput
     from neardup.evaluation.benchmark import draw_sources, run_benchmark
-    from neardup.output import note
-    from neardup.output.benchmark import plot_benchmark, write_benchmark
+    from neardup.output import emit, note
+    from neardup.output.benchmark import render_benchmark
     from neardup.sources.datasets import is_dataset, open_dataset
 
     if synthetic and source:
@@ -72,6 +72,8 @@ def bench(
         threads=threads or cores(),
         on_progress=note,
     )
-    write_benchmark(result, format)
+    emit(render_benchmark(result), format)
     if plot:
+        from neardup.output.figures.benchmark import plot_benchmark
+
         plot_benchmark(result, plot)

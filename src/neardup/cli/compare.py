@@ -1,6 +1,5 @@
 """`neardup compare`."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -28,13 +27,12 @@ def compare(
 
     from neardup.cli import give_up_stdout
     from neardup.jobs.compare import compare as run
-    from neardup.output import note
-    from neardup.output.matches import write_comparison
+    from neardup.output import emit, note
+    from neardup.output.matches import render_comparison
 
     try:
         comparison = run(a, b, model=model, engine=engine, min_similarity=min_similarity, say=note)
-        write_comparison(comparison, format)
-        sys.stdout.flush()
+        emit(render_comparison(comparison), format)
     except (Exception, KeyboardInterrupt) as error:
         if not exit_code:
             raise

@@ -43,11 +43,11 @@ def convert_trt(
     """
     from neardup.embedding import find_model
     from neardup.embedding.conversion.convert import convert
-    from neardup.output import note
-    from neardup.output.conversion import write_conversion
+    from neardup.output import emit, note
+    from neardup.output.conversion import render_conversion
 
     found = find_model(model)
     result = convert(
         found, route=route, precision=precision.upper(), max_engines=max_engines, out=out, photos=photos, say=note
     )
-    write_conversion(found.name, result, format)
+    emit(render_conversion(found.name, result), format)

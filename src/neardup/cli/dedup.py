@@ -66,8 +66,8 @@ def dedup(
         raise click.UsageError("--apply needs an --action other than report")
     from neardup.actions import apply_plan, load_plan, make_plan, protect
     from neardup.groups.keep import KeepPolicy
-    from neardup.output import note
-    from neardup.output.actions import progress, write_applied, write_plan
+    from neardup.output import emit, note
+    from neardup.output.actions import progress, render_applied, render_plan
     from neardup.text import show_path
 
     threshold = None
@@ -82,7 +82,7 @@ def dedup(
             f"Warning: {show_path(todo.to)} lies among the images, and 'neardup index' will find the files there again."
         )
     if not apply:
-        write_plan(todo, format, min_similarity=threshold)
+        emit(render_plan(todo, min_similarity=threshold), format)
         if todo.action == "delete":
             note("Deleting cannot be taken back; --action trash can.")
         if todo.steps and todo.action != "report":
@@ -90,7 +90,8 @@ def dedup(
         return
     with progress(f"Applying: {todo.action}", len(todo.steps)) as on_progress:
         report = apply_plan(index, todo, on_progress=on_progress)
-    write_applied(todo, report, format, min_similarity=threshold, index_option=options.index_option(index))
+    applied = render_applied(todo, report, min_similarity=threshold, index_option=options.index_option(index))
+    emit(applied, format)
     if report.outcomes and not report.count("done") and report.count("failed"):
         click.get_current_context().exit(1)
 

@@ -75,11 +75,12 @@ def evaluate(
 
     from neardup.embedding import load_embedder
     from neardup.errors import BadInput
-    from neardup.evaluation import suite, tables
+    from neardup.evaluation import suite
     from neardup.evaluation.baselines import load_baselines
     from neardup.evaluation.calibration import calibrate_false_matches, precision_threshold
     from neardup.images import find_images
-    from neardup.output import note, write_csv, write_json, write_line
+    from neardup.output import emit, note
+    from neardup.output.evaluation import render_evaluation
 
     if plot and not plot.parent.is_dir():  # said now, not after minutes of work
         raise BadInput(f"{plot}: no such folder; make it, or give another file for the plot")
@@ -120,18 +121,7 @@ def evaluate(
 
         plot_report(report, plot, title=f"Copies found by {embedder.model.name}")
 
-    if format == "json":
-        calibration = rates and {"precision": chosen and chosen.as_json(), "false_matches": rates.as_json()}
-        write_json({**report.as_json(), "model": embedder.model.name, "calibration": calibration})
-    elif format == "csv":
-        write_csv(tables.CSV_FIELDS, tables.csv_rows(report))
-    else:
-        for line in tables.text_table(report):
-            write_line(line)
-        if rates:
-            write_line()
-            for line in tables.calibration_text(chosen, rates):
-                write_line(line)
+    emit(render_evaluation(report, embedder.model.name, chosen, rates), format)
 
 
 def _refuse_beside_lookalikes(*names: str) -> None:
@@ -149,11 +139,12 @@ def _evaluate_lookalikes(
     from rich.progress import Progress
 
     from neardup.embedding import cores, load_embedder
-    from neardup.evaluation import suite, tables
+    from neardup.evaluation import suite
     from neardup.evaluation.lookalikes import KINDS
     from neardup.evaluation.lookalikes.measure import PICTURES, measure_lookalikes
     from neardup.images import find_images
-    from neardup.output import note, write_csv, write_json, write_line
+    from neardup.output import emit, note
+    from neardup.output.evaluation import render_lookalikes
 
     found = find_images(path.resolve(), on_error=lambda where, error: note(f"{where}: {error}"))
     different, failed, _ = suite.without_lookalikes(suite.draw(found, seed, limit=photos), PICTURES)
@@ -178,10 +169,4 @@ def _evaluate_lookalikes(
                 drawing, description=kind, completed=done, total=pictures
             ),
         )
-    if format == "json":
-        write_json({**report.as_json(), "model": embedder.model.name})
-    elif format == "csv":
-        write_csv(tables.LOOKALIKE_FIELDS, tables.lookalike_rows(report))
-    else:
-        for line in tables.lookalike_text(report):
-            write_line(line)
+    emit(render_lookalikes(report, embedder.model.name), format)

@@ -36,8 +36,8 @@ def explain(
     Finds mirroring, turns, rotation, crops, scaling and changed colours by matching details of the two. Needs no index.
     """
     from neardup.jobs.explain import explain as run
-    from neardup.output import note
-    from neardup.output.explain import write_explanation
+    from neardup.output import emit, note
+    from neardup.output.explain import render_explanation
 
     if plot is not None:
         from neardup.output.figures import check_plot
@@ -46,7 +46,7 @@ def explain(
     found = run(
         a, b, index=options.find_index(index), model=model, engine=engine, min_similarity=min_similarity, say=note
     )
-    write_explanation(found, format=format)
+    emit(render_explanation(found), format)
     if plot is not None:
         from neardup.output.figures.explanation import plot_explanation
 

@@ -27,15 +27,15 @@ def groups(index: Path, similar: bool, output: Path | None, format: str, **group
     but losses), edited (each shows something else in places). Every image was compared with the first of its group.
     What `neardup review` was told is honoured.
     """
-    from neardup.output import note
-    from neardup.output.groups import Totals, check_ending, write_group_file, write_groups
+    from neardup.output import emit, note
+    from neardup.output.groups import Totals, check_ending, render_groups, write_group_file
     from neardup.text import show_path
 
     if output is not None:
         check_ending(output)
     with open_groups(index, similar=similar, **grouping) as found:
         if output is None:
-            write_groups(found.groups, format)
+            emit(render_groups(found.groups), format)
             return
         if output.suffix.lower() == ".html":
             from neardup.report import write_report

@@ -50,8 +50,8 @@ def index(
     from neardup.images.globs import Globs
     from neardup.interrupts import sigterm_interrupts
     from neardup.jobs.index import index_images
-    from neardup.output import note
-    from neardup.output.index import Progress, write_report
+    from neardup.output import emit, note
+    from neardup.output.index import Progress, render_report
     from neardup.sources.stdin import STDIN, read_paths
 
     listed = None
@@ -73,6 +73,6 @@ def index(
             on_progress=progress.update,
             on_total=progress.set_total if progress.is_shown else None,
         )
-    write_report(report, format, index)
+    emit(render_report(report, index), format)
     if report.failed and not (report.indexed or report.unchanged or report.removed):
         click.get_current_context().exit(1)

@@ -14,7 +14,8 @@ from neardup.cli import options
 def info(index: Path, buckets: int | None, format: str) -> None:
     """Print what the index holds."""
     from neardup.index import Index
-    from neardup.output.matches import write_info
+    from neardup.output import emit
+    from neardup.output.matches import render_info
 
     opened = Index.open(index)
     model = opened.model
@@ -39,4 +40,4 @@ def info(index: Path, buckets: int | None, format: str) -> None:
             }
             for bucket in opened.buckets(buckets)
         ]
-    write_info(fields, format, shown)
+    emit(render_info(fields, shown), format)

@@ -18,9 +18,10 @@ def list_(format: str) -> None:
     """Print the models that are here, and those that can be downloaded."""
     from neardup.embedding.catalogue import find_models
     from neardup.embedding.download import RELEASES
-    from neardup.output.models import write_models
+    from neardup.output import emit
+    from neardup.output.models import render_models
 
-    write_models(find_models(), RELEASES, format)
+    emit(render_models(find_models(), RELEASES), format)
 
 
 @models.command()
@@ -29,11 +30,12 @@ def list_(format: str) -> None:
 def download(name: str, format: str) -> None:
     """Fetch released weights, check them against the digest that the server states, and import them."""
     from neardup.embedding.download import download_model
-    from neardup.output.models import DownloadProgress, write_model
+    from neardup.output import emit
+    from neardup.output.models import DownloadProgress, render_model
 
     with DownloadProgress(name) as progress:
         model = download_model(name, progress.update)
-    write_model(model, format)
+    emit(render_model(model), format)
 
 
 @models.command("import")
@@ -65,13 +67,14 @@ def import_(
     """
     from neardup.embedding.importing import check_name, import_model, name_of
     from neardup.embedding.model import user_models
-    from neardup.output.models import write_model
+    from neardup.output import emit
+    from neardup.output.models import render_model
 
     chosen = check_name(name_of(path) if name is None else name)
     model = import_model(
         path, user_models() / chosen, input_size=input_size, input_range=input_range, endpoint=endpoint
     )
-    write_model(model, format)
+    emit(render_model(model), format)
 
 
 @models.command()
@@ -81,9 +84,10 @@ def import_(
 def verify(ctx: click.Context, names: tuple[str, ...], format: str) -> None:
     """Check the files of models against their digests, and run each on pictures; all models without a NAME."""
     from neardup.embedding.catalogue import find_models, verify_model
-    from neardup.output.models import write_checks
+    from neardup.output import emit
+    from neardup.output.models import render_checks
 
     checks = [verify_model(name) for name in names or [found.name for found in find_models()]]
-    write_checks(checks, format)
+    emit(render_checks(checks), format)
     if any(check.error for check in checks):
         ctx.exit(1)

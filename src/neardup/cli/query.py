@@ -42,10 +42,10 @@ def query(
     IMAGE is a file, a folder (every image below it), an http(s) URL, or '-' (an image on stdin).
     """
     from neardup.jobs.query import Answer, query_images
-    from neardup.output import note
+    from neardup.output import emit, note
     from neardup.output.figures import check_plot
     from neardup.output.figures.matches import MOST_ROWS, plot_answers, preview
-    from neardup.output.matches import write_answers
+    from neardup.output.matches import render_answers
 
     if plot is not None:
         check_plot(plot)
@@ -71,7 +71,7 @@ def query(
                 drawn.append((answer, preview(answer.source)))
             yield answer
 
-    write_answers(answers(), format, index=asked.index, threshold=asked.threshold)
+    emit(render_answers(answers(), index=asked.index, threshold=asked.threshold), format)
     if plot is not None and drawn:
         plot_answers(drawn, plot, threshold=asked.threshold)
         note(f"Drawn: {plot}")

@@ -104,9 +104,9 @@ def train(
     if settings["frozen_blocks"] and start == "none":
         raise click.UsageError("--frozen-blocks keeps weights as they were at the start; give some with --start")
     from neardup.jobs import train as job
-    from neardup.output import note
+    from neardup.output import emit, note
     from neardup.output.figures.training import plot_curve
-    from neardup.output.train import write_training
+    from neardup.output.train import render_training
 
     given = {name: value for name, value in settings.items() if value is not None}
     with sigterm_interrupts():
@@ -117,4 +117,4 @@ def train(
                 Path(path), output, CopyRecipe(**given), start=start, without=without, validate_on=validate_on, say=note
             )
     plot_curve(trained.log, output / "curve.png")
-    write_training(trained, output / "curve.png", format)
+    emit(render_training(trained, output / "curve.png"), format)

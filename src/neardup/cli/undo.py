@@ -20,10 +20,11 @@ def undo(index: Path, format: str) -> None:
     "files": [{"path", "status": restored|failed, "reason"}]}
     """
     from neardup.actions import undo_last
-    from neardup.output.actions import progress, write_undone
+    from neardup.output import emit
+    from neardup.output.actions import progress, render_undone
 
     with progress("Taking back", None) as on_progress:
         report = undo_last(index, on_progress=on_progress)
-    write_undone(report, format)
+    emit(render_undone(report), format)
     if not report.count("done"):
         click.get_current_context().exit(1)

@@ -1,34 +1,48 @@
-"""Results to stdout, as text, JSON or CSV; everything else to stderr. Only this package formats for a terminal."""
+"""Results to stdout, as text, JSON or CSV; everything else to stderr. Only this package formats for a terminal.
+
+A module for each result makes a Rendering of it; `emit` alone knows the formats.
+"""
 
 import csv
 import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from neardup.text import plain, printable
+from neardup.text import printable, table_text
 
-FORMATS = ("text", "json", "csv")
-
-
-def write_line(text: str = "") -> None:
-    """One line on stdout; a path that is no valid Unicode comes out as the bytes that it is."""
-    sys.stdout.write(printable(text) + "\n")
+Record = Mapping[str, Any]
 
 
-def write_json(value: Mapping[str, Any]) -> None:
-    """One JSON object on one line, in ASCII: surrogate escapes in paths survive the trip to the same file."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=True, default=_plain) + "\n")
-    sys.stdout.flush()
+class Aside(str):
+    """A line that comes among those of a result, and is for stderr."""
+
+    __slots__ = ()
 
 
-def write_csv(fields: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """A header and a row for each mapping; fields that a row lacks stay empty."""
-    writer = csv.DictWriter(sys.stdout, fields, restval="", extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: _escaped(value) for key, value in row.items()} for row in rows)
+@dataclass(frozen=True)
+class Rendering:
+    """A result in every format. Only what the format asks for is read, once: generators make it as it goes out."""
+
+    records: Iterable[Record]  # JSON, an object a line
+    fields: Sequence[str]  # the header of CSV
+    rows: Iterable[Record | Aside]  # fields that a row lacks stay empty
+    lines: Iterable[str]  # text; an Aside goes to stderr
+
+
+def one_record(record: Record, lines: Iterable[str], *, row: Record | None = None) -> Rendering:
+    """A result that is one JSON object, and one row with the same fields; row: those that differ in CSV."""
+    return Rendering([record], tuple(record), [{**record, **(row or {})}], lines)
+
+
+def emit(result: Rendering, format: str, file: TextIO | None = None) -> None:
+    """Write a result in one of FORMATS, to stdout if no file is given."""
+    out = sys.stdout if file is None else file
+    _WRITERS[format](result, out)
+    out.flush()
 
 
 def note(text: str) -> None:
@@ -37,11 +51,40 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
+def _write_text(result: Rendering, file: TextIO) -> None:
+    for line in result.lines:
+        if isinstance(line, Aside):
+            note(line)
+        else:
+            file.write(printable(line) + "\n")
+
+
+def _write_json(result: Rendering, file: TextIO) -> None:
+    """In ASCII: surrogate escapes in paths survive the trip to the same file."""
+    for record in result.records:
+        file.write(json.dumps(record, ensure_ascii=True, default=_plain) + "\n")
+        file.flush()  # an answer is there for a reader before the next is worked out
+
+
+def _write_csv(result: Rendering, file: TextIO) -> None:
+    writer = csv.DictWriter(file, result.fields, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in result.rows:
+        if isinstance(row, Aside):
+            note(row)
+        else:
+            writer.writerow({key: _cell(value) for key, value in row.items()})
+
+
+_WRITERS = {"text": _write_text, "json": _write_json, "csv": _write_csv}
+FORMATS = tuple(_WRITERS)
+
+
 def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"not JSON: {type(value)}")
 
 
-def _escaped(value: object) -> object:
-    return plain(os.fspath(value)) if isinstance(value, str | Path) else value
+def _cell(value: object) -> object:
+    return table_text(os.fspath(value)) if isinstance(value, str | Path) else value

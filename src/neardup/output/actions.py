@@ -1,13 +1,13 @@
 """Plans, what became of them, and what was taken back."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from neardup.actions import Outcome, Plan, Report, Step
-from neardup.output import note, write_csv, write_json, write_line
+from neardup.output import Aside, Rendering
 from neardup.text import printable, show_bytes, show_count, show_path
 
 STEP_FIELDS = (
@@ -38,21 +38,22 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[], None] | None
         yield lambda: bar.advance(task)
 
 
-def write_plan(plan: Plan, format: str, *, min_similarity: float | None) -> None:
+def render_plan(plan: Plan, *, min_similarity: float | None) -> Rendering:
     """A plan of which nothing was done."""
-    if format != "text":
-        _write_steps(plan, None, format, min_similarity)
-        return
+    return _rendering(plan, None, min_similarity, _plan_lines(plan))
+
+
+def _plan_lines(plan: Plan) -> Iterator[str]:
     keeper: Path | None = None
     for step in plan.steps:
         if step.keeper != keeper:
             keeper = step.keeper
-            write_line(f"keep      {show_path(keeper)}")
-        write_line(f"  {plan.action:<8}{show_path(step.path)}  {_facts(step)}")
+            yield f"keep      {show_path(keeper)}"
+        yield f"  {plan.action:<8}{show_path(step.path)}  {_facts(step)}"
     for kept in plan.kept:
-        write_line(f"leave     {show_path(kept.path)}: {kept.reason}")
+        yield f"leave     {show_path(kept.path)}: {kept.reason}"
     lossy = sum(bool(step.lost) for step in plan.steps)
-    write_line(
+    yield (
         f"{show_count(len(plan.steps), 'file')}, {show_bytes(plan.size_bytes)}"
         + (f"; {lossy:,} with something that the keeper has not" if lossy else "")
         + (f"; {len(plan.kept):,} left as they are" if plan.kept else "")
@@ -68,44 +69,42 @@ def _facts(step: Step) -> str:
     return "; ".join([*parts, *step.notes])
 
 
-def write_applied(plan: Plan, report: Report, format: str, *, min_similarity: float | None, index_option: str) -> None:
+def render_applied(plan: Plan, report: Report, *, min_similarity: float | None, index_option: str) -> Rendering:
     """What became of an applied plan.
 
     index_option: what a command needs to find the same index: " --index DIR", or nothing
     """
-    if format != "text":
-        _write_steps(plan, report, format, min_similarity)
-        return
+    return _rendering(plan, report, min_similarity, _applied_lines(report, index_option))
+
+
+def _applied_lines(report: Report, index_option: str) -> Iterator[str]:
     for outcome in report.outcomes:
         if outcome.status != "done":
-            note(f"{outcome.status}: {show_path(outcome.path)} {outcome.reason}")
+            yield Aside(f"{outcome.status}: {show_path(outcome.path)} {outcome.reason}")
     failed = f", {report.count('failed'):,} failed" if report.count("failed") else ""
     skipped = f", {report.count('skipped'):,} skipped" if report.count("skipped") else ""
-    write_line(f"{show_count(report.count('done'), 'file')} {_DONE[report.action]}{skipped}{failed}.")
+    yield f"{show_count(report.count('done'), 'file')} {_DONE[report.action]}{skipped}{failed}."
     if report.count("done") and report.action != "delete":
-        write_line(f"{printable(f'neardup undo{index_option}')!r} takes this back.")
+        yield f"{printable(f'neardup undo{index_option}')!r} takes this back."
     if report.count("done"):
-        note("The index is as it was: 'neardup index PATH' brings it up to date.")
+        yield Aside("The index is as it was: 'neardup index PATH' brings it up to date.")
 
 
-def _write_steps(plan: Plan, report: Report | None, format: str, min_similarity: float | None) -> None:
+def _rendering(plan: Plan, report: Report | None, min_similarity: float | None, lines: Iterator[str]) -> Rendering:
     outcomes = report.outcomes if report else [None] * len(plan.steps)
     steps = [_step(step, outcome) for step, outcome in zip(plan.steps, outcomes, strict=True)]
-    if format == "csv":
-        write_csv(STEP_FIELDS, (step | {key: "; ".join(step[key]) for key in ("lost", "notes")} for step in steps))
-        return
-    write_json(
-        {
-            "action": plan.action,
-            "applied": report is not None,
-            "min_similarity": min_similarity,
-            "files": len(steps),
-            "size_bytes": plan.size_bytes,
-            "journal": str(report.journal) if report and report.journal else None,
-            "steps": steps,
-            "kept": [{"path": str(k.path), "keeper": str(k.keeper), "reason": k.reason} for k in plan.kept],
-        }
-    )
+    record = {
+        "action": plan.action,
+        "applied": report is not None,
+        "min_similarity": min_similarity,
+        "files": len(steps),
+        "size_bytes": plan.size_bytes,
+        "journal": str(report.journal) if report and report.journal else None,
+        "steps": steps,
+        "kept": [{"path": str(k.path), "keeper": str(k.keeper), "reason": k.reason} for k in plan.kept],
+    }
+    rows = (step | {key: "; ".join(step[key]) for key in ("lost", "notes")} for step in steps)
+    return Rendering([record], STEP_FIELDS, rows, lines)
 
 
 def _step(step: Step, outcome: Outcome | None) -> dict[str, Any]:
@@ -124,20 +123,20 @@ def _step(step: Step, outcome: Outcome | None) -> dict[str, Any]:
     }
 
 
-def write_undone(report: Report, format: str) -> None:
+def render_undone(report: Report) -> Rendering:
     """What came back."""
-    files: list[Mapping[str, Any]] = [
+    files = [
         {"path": str(o.path), "status": "restored" if o.status == "done" else "failed", "reason": o.reason}
         for o in report.outcomes
     ]
-    if format == "csv":
-        write_csv(UNDO_FIELDS, files)
-    elif format == "json":
-        fields = {"action": report.action, "journal": str(report.journal), "restored": report.count("done")}
-        write_json(fields | {"failed": report.count("failed"), "files": files})
-    else:
-        for outcome in report.outcomes:
-            if outcome.status != "done":
-                note(f"failed: {show_path(outcome.path)} {outcome.reason}")
-        failed = f", {report.count('failed'):,} not" if report.count("failed") else ""
-        write_line(f"{show_count(report.count('done'), 'file')} restored{failed} ({report.action}).")
+    fields = {"action": report.action, "journal": str(report.journal), "restored": report.count("done")}
+    record = fields | {"failed": report.count("failed"), "files": files}
+    return Rendering([record], UNDO_FIELDS, files, _undone_lines(report))
+
+
+def _undone_lines(report: Report) -> Iterator[str]:
+    for outcome in report.outcomes:
+        if outcome.status != "done":
+            yield Aside(f"failed: {show_path(outcome.path)} {outcome.reason}")
+    failed = f", {report.count('failed'):,} not" if report.count("failed") else ""
+    yield f"{show_count(report.count('done'), 'file')} restored{failed} ({report.action})."

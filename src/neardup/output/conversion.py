@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from neardup.embedding.conversion.convert import Conversion
-from neardup.output import write_csv, write_json, write_line
+from neardup.output import Rendering, one_record
 from neardup.text import show_path
 
 _WHERE = {"tensorrt": "TensorRT", "cuda": "CUDA, without TensorRT", "cpu": "the CPU, without TensorRT"}
 
 
-def write_conversion(model: str, result: Conversion, format: str) -> None:
+def render_conversion(model: str, result: Conversion) -> Rendering:
     variant = result.variant
     fields = {
         "model": model,
@@ -23,14 +23,10 @@ def write_conversion(model: str, result: Conversion, format: str) -> None:
         "reference": result.reference,
         "missing": result.missing,
     }
-    if format == "json":
-        write_json(fields)
-    elif format == "csv":
-        write_csv(tuple(fields), [{**fields, "missing": "; ".join(result.missing)}])
-    else:
-        write_line(f"Model {model} in {variant.precision}, route {result.route}: {show_path(Path(variant.folder))}")
-        write_line(
-            f"Verified: smallest cosine to engine {result.reference} is {variant.similarity:.6f},"
-            f" over {variant.images} images"
-        )
-        write_line(f"Registered: --engine {variant.engine} runs it on {_WHERE[variant.provider]}")
+    lines = [
+        f"Model {model} in {variant.precision}, route {result.route}: {show_path(Path(variant.folder))}",
+        f"Verified: smallest cosine to engine {result.reference} is {variant.similarity:.6f},"
+        f" over {variant.images} images",
+        f"Registered: --engine {variant.engine} runs it on {_WHERE[variant.provider]}",
+    ]
+    return one_record(fields, lines, row={"missing": "; ".join(result.missing)})

@@ -6,20 +6,15 @@ from typing import Any
 from neardup.jobs.explain import Explanation
 from neardup.matching.geometry import Box
 from neardup.matching.words import steps
-from neardup.output import write_csv, write_json, write_line
+from neardup.output import Rendering
 from neardup.text import printable, show_path
 
 
-def write_explanation(found: Explanation, *, format: str) -> None:
-    """Print it in one of neardup.output.FORMATS."""
-    if format == "json":
-        write_json(as_json(found))
-    elif format == "csv":
-        fields = _flat(as_json(found))
-        write_csv(list(fields), [fields])
-    else:
-        for name, text in lines(found):
-            write_line(f"{name + ':':<14}{text}" if name else f"{'':<14}{text}")
+def render_explanation(found: Explanation) -> Rendering:
+    record = as_json(found)
+    row = _flat(record)
+    shown = (f"{name + ':' if name else '':<14}{text}" for name, text in lines(found))
+    return Rendering([record], tuple(row), [row], shown)
 
 
 def as_json(found: Explanation) -> dict[str, Any]:

@@ -1,20 +1,18 @@
 """Groups of duplicates as text, JSON Lines, CSV or Parquet, on stdout or in a file."""
 
-import csv
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO
 
 from neardup.durable import replacing
 from neardup.errors import BadInput, MissingPackage
 from neardup.groups import DuplicateGroup, Member
 from neardup.groups import Totals as LookTotals
-from neardup.output import note
+from neardup.output import Rendering, emit, note
 from neardup.text import plain, printable, show_bytes, show_count, show_path
 
 FIELDS = ("group", "keeper", "path", "similarity", "relation", "change", "width", "height", "size_bytes")
@@ -31,11 +29,14 @@ class Totals:
     images: int = 0
     duplicate_bytes: int = 0  # of all members but the keepers
 
+    def add(self, group: DuplicateGroup) -> None:
+        self.groups += 1
+        self.images += len(group.members)
+        self.duplicate_bytes += sum(member.size_bytes for member in group.members[1:])
+
     def count(self, groups: Iterable[DuplicateGroup]) -> Iterator[DuplicateGroup]:
         for group in groups:
-            self.groups += 1
-            self.images += len(group.members)
-            self.duplicate_bytes += sum(member.size_bytes for member in group.members[1:])
+            self.add(group)
             yield group
 
     def __str__(self) -> str:
@@ -46,19 +47,21 @@ class Totals:
         )
 
 
-def write_groups(groups: Iterable[DuplicateGroup], format: str) -> None:
-    """To stdout, as they come: text ends with the totals."""
+def render_groups(groups: Iterable[DuplicateGroup]) -> Rendering:
+    """As they come; text ends with the totals."""
+    numbered = enumerate(groups, 1)
+    records = (group_fields(number, group) for number, group in numbered)
+    return Rendering(records, FIELDS, _rows(numbered), _lines(numbered))
+
+
+def _lines(groups: Iterable[tuple[int, DuplicateGroup]]) -> Iterator[str]:
     totals = Totals()
-    counted = totals.count(groups)
-    if format == "json":
-        _write_json(counted, sys.stdout)
-    elif format == "csv":
-        _write_csv(counted, sys.stdout)
-    else:
-        for number, group in enumerate(counted, 1):
-            lines = [_line(member, "keep" if member is group.keeper else None) for member in group.members]
-            sys.stdout.write(f"Group {number}\n" + "".join(line + "\n" for line in lines))
-        sys.stdout.write(f"{totals}\n")
+    for number, group in groups:
+        totals.add(group)
+        yield f"Group {number}"
+        for member in group.members:
+            yield _line(member, "keep" if member is group.keeper else None)
+    yield str(totals)
 
 
 def write_group_file(groups: Iterable[DuplicateGroup], path: Path) -> Totals:
@@ -74,8 +77,7 @@ def write_group_file(groups: Iterable[DuplicateGroup], path: Path) -> Totals:
                 _write_parquet(counted, file)
             else:
                 text = TextIOWrapper(file, "utf-8", errors="backslashreplace", newline="")
-                (_write_json if path.suffix.lower() == ".json" else _write_csv)(counted, text)
-                text.flush()
+                emit(render_groups(counted), path.suffix.lower().removeprefix("."), text)
                 text.detach()
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; choose another file") from error
@@ -171,23 +173,11 @@ def _member_fields(member: Member, group: DuplicateGroup) -> dict[str, Any]:
     }
 
 
-def _rows(groups: Iterable[DuplicateGroup]) -> Iterator[dict[str, Any]]:
-    """A row for each image, in the order of FIELDS; names that are not Unicode with their bytes escaped."""
-    for number, group in enumerate(groups, 1):
+def _rows(groups: Iterable[tuple[int, DuplicateGroup]]) -> Iterator[dict[str, Any]]:
+    """A row for each image, in the order of FIELDS."""
+    for number, group in groups:
         for member in group.members:
-            row = {"group": number, "keeper": str(group.keeper.path), **_member_fields(member, group)}
-            yield {key: plain(value) if isinstance(value, str) else value for key, value in row.items()}
-
-
-def _write_json(groups: Iterable[DuplicateGroup], file: TextIO) -> None:
-    for number, group in enumerate(groups, 1):
-        file.write(json.dumps(group_fields(number, group)) + "\n")
-
-
-def _write_csv(groups: Iterable[DuplicateGroup], file: TextIO) -> None:
-    writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(_rows(groups))
+            yield {"group": number, "keeper": str(group.keeper.path), **_member_fields(member, group)}
 
 
 def _write_parquet(groups: Iterable[DuplicateGroup], file: BinaryIO) -> None:
@@ -208,7 +198,11 @@ def _write_parquet(groups: Iterable[DuplicateGroup], file: BinaryIO) -> None:
         pa.int64(),
     )
     schema = pa.schema(list(zip(FIELDS, types, strict=True)))
-    rows = _rows(groups)
+    # Names that are not Unicode, with their bytes escaped.
+    rows = (
+        {key: plain(value) if isinstance(value, str) else value for key, value in row.items()}
+        for row in _rows(enumerate(groups, 1))
+    )
     with pq.ParquetWriter(file, schema) as writer:
         while block := list(islice(rows, _ROWS_AT_A_TIME)):
             writer.write_table(pa.Table.from_pylist(block, schema=schema))

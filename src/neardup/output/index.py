@@ -2,12 +2,13 @@
 
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from neardup.jobs.index import IndexReport
-from neardup.output import note, write_csv, write_json, write_line
+from neardup.output import Aside, Rendering
 from neardup.text import show_count, show_path
 
 FAILURES_SHOWN = 20
@@ -68,8 +69,9 @@ class Progress:
             self._bar.stop()
 
 
-def write_report(report: IndexReport, format: str, index: Path) -> None:
-    fields = {
+def render_report(report: IndexReport, index: Path) -> Rendering:
+    passed_over = sum(report.passed_over.values())
+    record = {
         "indexed": report.indexed,
         "unchanged": report.unchanged,
         "removed": report.removed,
@@ -79,26 +81,28 @@ def write_report(report: IndexReport, format: str, index: Path) -> None:
         "seconds": round(report.seconds, 3),
         "images_per_second": round(report.images_per_second, 1),
     }
-    if format == "json":
-        write_json(fields)
-        return
+    row = record | {"failed": len(report.failed), "passed_over": passed_over}
+    failures = list(_failures(report))
+    return Rendering([record], tuple(record), [*failures, row], [*failures, *_lines(report, passed_over, index)])
+
+
+def _failures(report: IndexReport) -> Iterator[Aside]:
     for failure in report.failed[:FAILURES_SHOWN]:
-        note(f"  {show_path(failure.path)}: {failure.error}")
+        yield Aside(f"  {show_path(failure.path)}: {failure.error}")
     if len(report.failed) > FAILURES_SHOWN:
-        note(f"  ... and {len(report.failed) - FAILURES_SHOWN} more; --format json lists them all")
-    passed_over = sum(report.passed_over.values())
-    if format == "csv":
-        write_csv(list(fields), [fields | {"failed": len(report.failed), "passed_over": passed_over}])
-        return
+        yield Aside(f"  ... and {len(report.failed) - FAILURES_SHOWN} more; --format json lists them all")
+
+
+def _lines(report: IndexReport, passed_over: int, index: Path) -> Iterator[str]:
     failed = f", {len(report.failed):,} could not be read" if report.failed else ""
     removed = f", {report.removed:,} removed" if report.removed else ""
     copies = report.indexed - report.embedded
     same = f" ({show_count(copies, 'copy')} of known files)".replace("copys", "copies") if copies else ""
-    write_line(
+    yield (
         f"Indexed {show_count(report.indexed, 'image')}{same}, {report.unchanged:,} unchanged{removed}{failed}"
         f" in {report.seconds:.1f} s ({report.images_per_second:.0f} images/s)."
     )
-    write_line(f"{show_path(index)} holds {show_count(report.images, 'image')}.")
+    yield f"{show_path(index)} holds {show_count(report.images, 'image')}."
     if passed_over:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in report.passed_over.items())
-        write_line(f"{show_count(passed_over, 'file')} passed over: {kinds}")
+        yield f"{show_count(passed_over, 'file')} passed over: {kinds}"

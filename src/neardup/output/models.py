@@ -1,4 +1,4 @@
-"""Models as text, JSON or CSV, and the progress of a download."""
+"""Models, and the progress of a download."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 from neardup.embedding.catalogue import Check, Found
 from neardup.embedding.model import DEFAULT, Model, SavedModel
-from neardup.output import write_csv, write_json, write_line
+from neardup.output import Rendering
 from neardup.text import show_bytes
 
 _FIELDS = ("name", "kind", "dim", "input_size", "size_bytes", "digest", "folder", "default", "error")
@@ -30,29 +30,18 @@ def _fields(found: Found) -> dict[str, Any]:
     }
 
 
-def write_models(found: Sequence[Found], downloadable: Mapping[str, str], format: str) -> None:
+def render_models(found: Sequence[Found], downloadable: Mapping[str, str]) -> Rendering:
     rows = [_fields(each) for each in found]
     here = {each.name for each in found}
     missing = {name: url for name, url in downloadable.items() if name not in here}
-    if format == "json":
-        write_json({"models": rows, "downloadable": [{"name": n, "url": u} for n, u in missing.items()]})
-    elif format == "csv":
-        write_csv(_FIELDS, rows)
-    else:
-        for row in rows:
-            write_line(_line(row))
-        for name, url in missing.items():
-            write_line(f"{name}: not here; 'neardup models download {name}' fetches it from {url}")
+    record = {"models": rows, "downloadable": [{"name": n, "url": u} for n, u in missing.items()]}
+    more = [f"{n}: not here; 'neardup models download {n}' fetches it from {u}" for n, u in missing.items()]
+    return Rendering([record], _FIELDS, rows, [*map(_line, rows), *more])
 
 
-def write_model(model: Model, format: str) -> None:
+def render_model(model: Model) -> Rendering:
     row = _fields(Found(model.name, model.folder, model))
-    if format == "json":
-        write_json(row)
-    elif format == "csv":
-        write_csv(_FIELDS, [row])
-    else:
-        write_line(_line(row))
+    return Rendering([row], _FIELDS, [row], [_line(row)])
 
 
 def _line(row: Mapping[str, Any]) -> str:
@@ -66,15 +55,10 @@ def _line(row: Mapping[str, Any]) -> str:
     )
 
 
-def write_checks(checks: Sequence[Check], format: str) -> None:
+def render_checks(checks: Sequence[Check]) -> Rendering:
     rows = [{**asdict(check), "valid": check.error is None} for check in checks]
-    if format == "json":
-        write_json({"models": rows})
-    elif format == "csv":
-        write_csv(("name", "valid", "engine", "error"), rows)
-    else:
-        for check in checks:
-            write_line(f"{check.name}: {check.error or f'whole, and runs on {check.engine}'}")
+    lines = [f"{check.name}: {check.error or f'whole, and runs on {check.engine}'}" for check in checks]
+    return Rendering([{"models": rows}], ("name", "valid", "engine", "error"), rows, lines)
 
 
 class DownloadProgress:

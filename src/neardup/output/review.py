@@ -1,8 +1,6 @@
 """What `neardup review` says: where the page is, and in the end what was decided."""
 
-import sys
-
-from neardup.output import note, write_csv, write_json, write_line
+from neardup.output import emit, note, one_record
 from neardup.review import Review
 from neardup.text import printable, show_bytes, show_count
 
@@ -10,13 +8,7 @@ from neardup.text import printable, show_bytes, show_count
 def write_start(url: str, review: Review, format: str) -> None:
     """The URL on stdout, at once, for whoever waits for it."""
     fields = {"url": url, "groups": len(review.groups), "plan": review.plan_path}
-    if format == "json":
-        write_json(fields)
-    elif format == "csv":
-        write_csv(list(fields), [fields])
-    else:
-        write_line(url)
-    sys.stdout.flush()
+    emit(one_record(fields, [url]), format)
     note(f"{show_count(len(review.groups), 'group')} to look at. Ctrl-C ends the review; what was decided is kept.")
 
 

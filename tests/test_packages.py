@@ -54,6 +54,7 @@ def test_a_package_that_cannot_be_imported_says_why(tmp_path, monkeypatch):
     ("command", "package"),
     [
         ("train photos trained", "keras"),
+        ("train photos trained --labelled", "keras"),
         ("models download bit-m-r50x1", "onnx"),
         ("models import weights.npz", "onnx"),
         ("models import model.keras", "tensorflow"),

@@ -21,6 +21,8 @@ from neardup.matching.pixels import pixel_digest
 
 # Pictures that stay decoded, and keypoints that stay of others.
 _KEPT_BYTES, _GLANCE_BYTES, _GLANCE_SIZE = 192 << 20, 768 << 20, 80_000
+# One for all pairs that a glance was enough for: they may be millions.
+_STRANGERS = Evidence("other", 0.0)
 # Results are written to the index so often, in pairs looked at.
 _RECORD_EVERY = 2000
 
@@ -92,7 +94,7 @@ class Looker:
         if at_a is None or at_b is None:
             return None
         if likely is None and not may_match(at_a, at_b):
-            return Evidence("other", 0.0)
+            return _STRANGERS
         first, second = self._pictures.get(a), self._pictures.get(b)
         if first is None or second is None:
             return None

@@ -1,7 +1,7 @@
 """What comparing two pictures has found: measured once, kept with an index, told in words from either side."""
 
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -134,14 +134,15 @@ class Evidence:
         return None if self.matrix is None else describe(np.array(self.matrix).reshape(3, 3), size_a, size_b)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Without the fields that are as where nothing was found: most pairs have nothing to do with each other."""
+        return {name: value for name, value in asdict(self).items() if value != _NOTHING.get(name, _NOTHING)}
 
     @classmethod
     def from_json(cls, value: Any) -> "Evidence":
         """What `to_json` made; raises ValueError for anything else, since an index may come from anywhere."""
-        if not isinstance(value, dict) or value.keys() != {field.name for field in fields(cls)}:
+        if not isinstance(value, dict) or not {"relation", "confidence"} <= value.keys() <= _NAMES:
             raise ValueError("fields")
-        given = dict(value)
+        given = _NOTHING | value
         if given["relation"] not in RELATIONS or any(given[k] not in ("a", "b", None) for k in ("clean", "sharper")):
             raise ValueError("relation")
         if given["matrix"] is not None:
@@ -161,6 +162,8 @@ class Evidence:
         return cls(**given)
 
 
+_NAMES = {field.name for field in fields(Evidence)}
+_NOTHING: dict[str, Any] = {field.name: field.default for field in fields(Evidence) if field.default is not MISSING}
 _COUNTS = ("inliers", "matches", "frames_a", "frames_b")
 _SHARES = (
     "confidence", "agreeing", "well", "median", "differing", "more_a", "more_b", "seam_a", "seam_b",

@@ -44,6 +44,7 @@ class Evidence:
     more_b: float = 0.0
     seam_a: float = 0.0  # B is set into A, from SEAM on
     seam_b: float = 0.0
+    framed: Side | None = None  # which of the two has nothing to see around the whole of the other
     clean: Side | None = None  # which of the two was not written over
     sharper: Side | None = None  # which of the two has more real detail
     colours: Colours | None = None
@@ -105,6 +106,8 @@ class Evidence:
                 votes -= sign  # the other is set into it
             elif more >= MORE:
                 votes += sign  # the other is cut out of it
+        if self.framed is not None:
+            votes += 1 if self.framed == "b" else -1
         if not votes and self._differs and self.clean:
             votes = 1 if self.clean == "a" else -1
         return None if not votes else "a" if votes > 0 else "b"
@@ -122,6 +125,7 @@ class Evidence:
             more_b=self.more_a,
             seam_a=self.seam_b,
             seam_b=self.seam_a,
+            framed=_OTHER[self.framed],
             clean=_OTHER[self.clean],
             sharper=_OTHER[self.sharper],
             colours=self.colours and self.colours.reversed(),
@@ -143,7 +147,7 @@ class Evidence:
         if not isinstance(value, dict) or not {"relation", "confidence"} <= value.keys() <= _NAMES:
             raise ValueError("fields")
         given = _NOTHING | value
-        if given["relation"] not in RELATIONS or any(given[k] not in ("a", "b", None) for k in ("clean", "sharper")):
+        if given["relation"] not in RELATIONS or any(given[k] not in ("a", "b", None) for k in _SIDES):
             raise ValueError("relation")
         if given["matrix"] is not None:
             given["matrix"] = _numbers(given["matrix"], 9)
@@ -164,6 +168,7 @@ class Evidence:
 
 _NAMES = {field.name for field in fields(Evidence)}
 _NOTHING: dict[str, Any] = {field.name: field.default for field in fields(Evidence) if field.default is not MISSING}
+_SIDES = ("framed", "clean", "sharper")
 _COUNTS = ("inliers", "matches", "frames_a", "frames_b")
 _SHARES = (
     "confidence", "agreeing", "well", "median", "differing", "more_a", "more_b", "seam_a", "seam_b",

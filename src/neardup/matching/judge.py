@@ -16,14 +16,14 @@ from neardup.matching.agreement import NOTHING, lay
 from neardup.matching.agreement import agreement as agree
 from neardup.matching.align import HOPELESS, Aligned, align, lay_working, without_margins
 from neardup.matching.colours import compare_colours
-from neardup.matching.coverage import beyond
+from neardup.matching.coverage import Beyond, beyond
 from neardup.matching.differences import Differences, differences
-from neardup.matching.evidence import Evidence, Side
+from neardup.matching.evidence import MORE_AROUND, Evidence, Side
 from neardup.matching.maps import Matrix, inverse, whole_maps, whole_views
 from neardup.matching.picture import Picture, to_grey
 
 # Changes whenever the same two pictures may be judged otherwise: what an index keeps of earlier ones is passed over.
-MATCHER = 2
+MATCHER = 3
 
 # Logistic regression of "one picture" on the measures of a pair (log of keypoints, well, median, well apart,
 # differing): scripts/calibrate_matching.py, on edited copies and on look-alikes.
@@ -40,6 +40,8 @@ CONFIRMED, ONE_SCENE = 0.5, 0.02
 _FEW_KEYPOINTS, _DIFFERS_AT_MOST, _WELL_AT_LEAST = 6, 0.012, 0.85
 # How much stronger the steps along the outline of a difference are in the picture that was written over.
 _WRITTEN_OVER = 1.25
+# Share of its area that one of the two shows of the other below which it is a frame, and from which on it is whole.
+_FRAMES_BELOW, _WHOLE = 0.93, 0.95
 # Blur, in pixels of the coarser picture, that makes the other one the sharper.
 _BLURRED = 1.0
 # Correlation of two frames that show the same.
@@ -107,6 +109,7 @@ def _measure(a: Picture, b: Picture, found: Aligned, different: Differences, con
         more_b=beyond_b.more,
         seam_a=beyond_a.seam,
         seam_b=beyond_b.seam,
+        framed=_framed(beyond_a, beyond_b),
         clean=_clean(different),
         sharper="a" if agreement.blur_a >= _BLURRED else "b" if agreement.blur_b >= _BLURRED else None,
         colours=compare_colours(laid) if laid.inside.any() else None,
@@ -181,6 +184,13 @@ def _well_apart(a: Picture, b: Picture, found: Aligned, different: Differences) 
     mask = np.asarray(cv2.resize(different.mask.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_AREA))
     around = cv2.dilate((mask > 60).astype(np.uint8), np.ones((3, 3), np.uint8))
     return agree(laid, np.asarray(around > 0)).well
+
+
+def _framed(a: Beyond, b: Beyond) -> Side | None:
+    for side, frame, whole in (("a", a, b), ("b", b, a)):
+        if frame.shown < _FRAMES_BELOW and whole.shown >= _WHOLE and frame.more < MORE_AROUND:
+            return side  # type: ignore[return-value]
+    return None
 
 
 def _clean(different: Differences) -> Side | None:

@@ -120,11 +120,12 @@ def _named(path: Path, step: Callable[[], T]) -> T:
     try:
         return step()
     except UnreadableImage as error:
-        raise UnreadableImage(f"{shown(path)}: {error}") from error
+        reason = "no such file" if isinstance(error.__cause__, FileNotFoundError) else error
+        raise UnreadableImage(f"{shown(path)}: {reason}") from error
 
 
 def _sameness(contents: list[bytes], similarity: float, same_size: bool) -> str | None:
-    """In words, whether two files are the same bytes, or the same pixels in every frame; None where they are neither."""
+    """In words, whether two files are the same bytes, or the same pixels in every frame; None: neither."""
     first, second = (hashlib.sha256(content).digest() for content in contents)
     if first == second:
         return SAME_FILE

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from neardup.errors import MissingPackage
+from neardup.text import said
 
 # The extra of pyproject.toml that brings each.
 EXTRAS = {
@@ -27,8 +28,7 @@ def load_package(name: str, wanted_by: str = "") -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        why = f"cannot be imported ({said})" if is_installed(name) else "is not installed"
+        why = f"cannot be imported ({said(error)})" if is_installed(name) else "is not installed"
         raise MissingPackage(_message(name, wanted_by, why)) from error
 
 

@@ -1,5 +1,6 @@
 """How a path, a size or a number is shown to a person; nothing in a name reaches a terminal raw."""
 
+import json
 import os
 from pathlib import Path
 
@@ -17,6 +18,15 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def said(error: BaseException) -> str:
+    """What an error of Python or of a library says, in one short line; its kind where it has no text."""
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+        return "no JSON"
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]
 
 
 def show_bytes(size_bytes: float) -> str:

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO, Literal
 
 from neardup.durable import sync_directory
 from neardup.errors import DamagedIndex, IndexNotWritten
+from neardup.text import said
 
 FOLDER = "actions"
 _FORMAT = "neardup journal 1"
@@ -124,7 +125,7 @@ class Journal:
             for entry in entries:
                 journal._replay(entry)
         except (ValueError, KeyError, TypeError) as error:
-            raise DamagedIndex(f"{path}: not a journal ({error!r:.80}); move it away to go on without it") from error
+            raise DamagedIndex(f"{path}: not a journal ({said(error)}); move it away to go on without it") from error
         return journal
 
     def _replay(self, entry: dict[str, Any]) -> None:

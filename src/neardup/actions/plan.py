@@ -16,6 +16,7 @@ from neardup.groups.keep import KeepPolicy
 from neardup.images import modified_ns
 from neardup.matching.evidence import RELATIONS, Relation
 from neardup.matching.words import SAME_FILE
+from neardup.text import said
 
 Action = Literal["report", "trash", "move", "hardlink", "symlink", "reflink", "delete"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
@@ -218,7 +219,7 @@ def load_plan(path: Path) -> Plan:
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; give a plan that 'neardup review' wrote") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BadInput(f"{path}: not a plan ({error!r:.80}); make it again") from error
+        raise BadInput(f"{path}: not a plan ({said(error)}); make it again") from error
 
 
 def _step(entry: dict[str, Any]) -> Step:

@@ -5,6 +5,7 @@ the trash's top folder in a trash on another volume than the home folder.
 """
 
 import os
+import platform
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,13 @@ from urllib.parse import unquote_to_bytes
 from neardup.actions.files import digest_of
 
 _LARGEST_INFO_BYTES = 1 << 16
+
+
+def why_unsearched() -> str | None:
+    """Why no trashed file can be found again here; None where one can."""
+    if platform.system() == "Darwin":  # whose Finder alone knows where a trashed file was
+        return "macOS keeps its trash in its own way; put the file back from there, in the Finder"
+    return None
 
 
 class Trash:

@@ -10,7 +10,7 @@ from neardup.actions.apply import settle
 from neardup.actions.journal import Journal, Record, journals
 from neardup.actions.plan import LINKS
 from neardup.actions.report import Outcome, Report
-from neardup.actions.trash import Trash, info_of
+from neardup.actions.trash import Trash, info_of, why_unsearched
 from neardup.errors import BadInput
 from neardup.index import store
 
@@ -62,6 +62,8 @@ def _restore(action: str, record: Record, trash: Trash) -> _Result:
         trashed = trash.find(record.path, record.digest)
         if trashed is None and not record.path.parent.is_dir():  # its disk may come back, and its trash with it
             return "blocked", f"{record.path.parent} is not there"
+        if trashed is None and not os.path.lexists(record.path) and (reason := why_unsearched()):
+            return "blocked", reason
         result = _move_back(record, trashed, "the trash")
         if trashed is not None and result[0] == "undone":
             info_of(trashed).unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -34,7 +34,23 @@ COMMANDS = (
 )
 
 
-class Commands(click.Group):
+class Suggesting(click.Group):
+    """A command that is misspelt is answered with the one that was meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, self.list_commands(ctx), n=1)
+            meant = f"; did you mean '{near[0]}'?" if near else ""
+            raise click.UsageError(f"there is no command '{name}'{meant}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+class Commands(Suggesting):
     """Commands are imported when they are asked for; a user's errors end in one line and exit code 1."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -74,6 +90,10 @@ def _make_streams_writable() -> None:
 def _errors_in_one_line() -> Iterator[None]:
     try:
         yield
+    except click.UsageError as error:
+        if isinstance(error, UsageInOneLine) or not error.message:  # help, for want of arguments
+            raise
+        raise UsageInOneLine(error.format_message(), error.ctx) from error
     except NeardupError as error:  # anything else is a bug, and keeps its traceback
         from neardup.text import printable
 
@@ -88,6 +108,18 @@ def _errors_in_one_line() -> Iterator[None]:
             raise
         give_up_stdout()
         raise click.ClickException(f"{error.strerror}; free some space, or check the disk") from error
+
+
+class UsageInOneLine(click.UsageError):
+    """Says where the usage is explained, rather than the usage."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        from neardup.text import printable
+
+        message = printable(" ".join(self.message.split())).rstrip(".")
+        command = self.ctx.command_path if self.ctx else "neardup"
+        end = "" if message.endswith("?") else ";"
+        click.echo(f"Error: {message}{end} '{command} --help' says what it takes", file=file or sys.stderr)
 
 
 def _is_working_folder_gone() -> bool:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from neardup.cli import options
 from neardup.cli.grouping import grouping_options, open_groups
@@ -97,9 +96,10 @@ def dedup(
 
 
 def _refuse_beside_plan(*names: str) -> None:
-    """What a plan has decided cannot be asked for again: an option that is passed over in silence may lose files."""
-    context = click.get_current_context()
-    given = [name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
-    if given:
+    """What a plan has decided cannot be asked for again: an option that is passed over in silence may lose files.
+
+    What the environment says is meant for plans that are made.
+    """
+    if given := options.typed(*names):
         shown = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise click.UsageError(f"--plan says what to do with each file: leave out {shown}, or make another plan")

@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from neardup.cli import options
 
@@ -125,9 +124,7 @@ def evaluate(
 
 
 def _refuse_beside_lookalikes(*names: str) -> None:
-    context = click.get_current_context()
-    given = [name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
-    if given:
+    if given := options.typed(*names):
         shown = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise click.UsageError(f"--lookalikes is another evaluation: leave out {shown}")
 

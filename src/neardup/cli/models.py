@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from neardup.cli import options
+from neardup.cli import Suggesting, options
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def models() -> None:
     """List, download, import and verify models."""
 

@@ -3,15 +3,12 @@
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from neardup.errors import BadInput
 from neardup.output import FORMATS
-
-if TYPE_CHECKING:
-    pass
 
 # As `neardup.embedding.engines` has them, which takes long to import.
 ENGINES = ("auto", "keras-example", "tensorflow", "onnx", "openvino", "onnx-cuda", "tensorrt", "tf-trt")
@@ -37,6 +34,12 @@ def index_option(index: Path) -> str:
     if default is not None and os.path.realpath(default) == os.path.realpath(index):
         return ""
     return f" --index {shlex.quote(str(index))}"
+
+
+def typed(*names: str) -> list[str]:
+    """Those of the parameters that the command line itself gives; the environment's are for every command."""
+    source = click.get_current_context().get_parameter_source
+    return [name for name in names if source(name) is ParameterSource.COMMANDLINE]
 
 
 def _existing(ctx: click.Context, parameter: click.Parameter, chosen: Path | None) -> Path:
@@ -77,12 +80,18 @@ def _similarity(ctx: click.Context, parameter: click.Parameter, chosen: str | No
     return chosen
 
 
+def _complete_similarity(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from neardup.embedding.thresholds import NAMES
+
+    return [name for name in NAMES if name.startswith(incomplete)]
+
+
 min_similarity = click.option(
-    "--min-similarity", metavar="S", callback=_similarity,
+    "--min-similarity", metavar="S", callback=_similarity, shell_complete=_complete_similarity,
     help="Cosine similarity from -1 to 1, or strict, default or loose: the model's calibrated thresholds.",
 )  # fmt: skip
 min_similarity_alone = click.option(
-    "--min-similarity", metavar="S", callback=_similarity,
+    "--min-similarity", metavar="S", callback=_similarity, shell_complete=_complete_similarity,
     help="Trust the similarity of embeddings alone, from S on, and look at no picture: a number from -1 to 1, or"
     " strict, default or loose.",
 )  # fmt: skip

@@ -13,6 +13,7 @@ from neardup.embedding.architecture import Architecture
 from neardup.embedding.thresholds import parse_similarity, threshold_of
 from neardup.errors import BadModel
 from neardup.lsh.hyperplanes import LARGEST_DIM
+from neardup.text import said
 
 FORMAT = 1
 DEFAULT = "copy-r26x05"
@@ -170,7 +171,7 @@ def read_model(folder: Path) -> Model:
     except OSError as error:
         raise BadModel(f"{path}: {error.strerror}; give a model's folder or name") from error
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise BadModel(f"{path}: not a model's config ({error!r})") from error
+        raise BadModel(f"{path}: not a model's config ({said(error)})") from error
     if not 32 <= model.input_size <= 1024:
         raise BadModel(f"{path}: input size {model.input_size} is not between 32 and 1024")
     check_dim(path, model.dim)

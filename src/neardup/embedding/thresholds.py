@@ -15,9 +15,10 @@ UNCALIBRATED: Mapping[str, float] = {"strict": 0.95, "default": 0.9, "loose": 0.
 
 
 def parse_similarity(text: str | float) -> float:
-    """A number in [-1, 1]; raises BadInput for anything else."""
+    """A number in [-1, 1], or a share as `90%`; raises BadInput for anything else."""
     try:
-        number = float(text)
+        percent = isinstance(text, str) and text.rstrip().endswith("%")
+        number = float(str(text).rstrip().removesuffix("%")) / 100 if percent else float(text)
     except ValueError:
         number = float("nan")
     if not -1 <= number <= 1:

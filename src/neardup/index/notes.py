@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from neardup.durable import replace_file
 from neardup.errors import BadInput, DamagedIndex, IndexNotWritten
 from neardup.index import catalog, store
+from neardup.text import said
 
 # "duplicate": always in one group; "not": never in one group; "later": seen, not decided, changes nothing.
 Verdict = Literal["duplicate", "not", "later"]
@@ -120,7 +121,7 @@ def import_verdicts(folder: Path, path: Path) -> int:
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; give a file that 'neardup review --export' wrote") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BadInput(f"{path}: not a file of verdicts ({error!r:.80}); export it again") from error
+        raise BadInput(f"{path}: not a file of verdicts ({said(error)}); export it again") from error
     record_verdicts(folder, verdicts)
     return len(verdicts)
 

@@ -120,7 +120,8 @@ def _named(path: Path, step: Callable[[], T]) -> T:
     try:
         return step()
     except UnreadableImage as error:
-        raise UnreadableImage(f"{shown(path)}: {error}") from error
+        reason = "no such file" if isinstance(error.__cause__, FileNotFoundError) else error
+        raise UnreadableImage(f"{shown(path)}: {reason}") from error
 
 
 def _sameness(contents: list[bytes], similarity: float, same_size: bool) -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from neardup.actions import Outcome, Plan, Report, Step
+from neardup.actions.trash import why_unsearched
 from neardup.output import Aside, Rendering
 from neardup.text import printable, show_bytes, show_count, show_path
 
@@ -84,7 +85,9 @@ def _applied_lines(report: Report, index_option: str) -> Iterator[str]:
     failed = f", {report.count('failed'):,} failed" if report.count("failed") else ""
     skipped = f", {report.count('skipped'):,} skipped" if report.count("skipped") else ""
     yield f"{show_count(report.count('done'), 'file')} {_DONE[report.action]}{skipped}{failed}."
-    if report.count("done") and report.action != "delete":
+    if report.count("done") and report.action == "trash" and (reason := why_unsearched()):
+        yield Aside(f"'neardup undo' cannot take this back: {reason}.")
+    elif report.count("done") and report.action != "delete":
         yield f"{printable(f'neardup undo{index_option}')!r} takes this back."
     if report.count("done"):
         yield Aside("The index is as it was: 'neardup index PATH' brings it up to date.")

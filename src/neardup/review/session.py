@@ -101,7 +101,7 @@ class Review:
             verdict = None
             if member.digest != group.keeper.digest:
                 verdict = self._verdicts.get(pair_of(group.keeper.digest, member.digest))
-            if (member.path, member.digest) in dropped:
+            if (member.path, member.digest) in dropped and verdict != "not":
                 marks.append("drop")
             else:
                 marks.append({"duplicate": "keep", "later": "later", "not": "not", None: None}[verdict])
@@ -153,8 +153,12 @@ class Review:
                 self.mark_all(group, mark)
                 return
             marks = list(self._marks[group])
-            marks[member] = mark
             members = self.groups[group].members
+            if "not" in (mark, marks[member]):  # a verdict is on contents: byte copies share it
+                for number, other in enumerate(members):
+                    if number and other.digest == members[member].digest:
+                        marks[number] = "keep" if mark == "drop" else mark
+            marks[member] = mark
             if mark == "not" and members[member].digest == members[0].digest:
                 raise Refused("Byte copies of one image: there is nothing to tell apart")
             stays = staying(marks)

@@ -16,6 +16,7 @@ from neardup.errors import BadInput, UnreadableImage
 from neardup.images import MAX_FILE_BYTES, modified_ns
 from neardup.packages import load_package
 from neardup.sources.source import ImageFile, StoredSource
+from neardup.text import said
 
 PREFIX = "tfds:"
 LONGEST_LABEL = 1000  # characters; a feature of text may hold a book
@@ -103,8 +104,7 @@ class Dataset(Iterable[StoredSource]):
             except StopIteration:
                 return
             except Exception as error:  # TensorFlow's errors share no base class with Python's
-                said = str(error).splitlines()[0][:300]
-                raise BadInput(f"{self._builder.data_dir}: cannot be read ({said}); prepare it anew") from error
+                raise BadInput(f"{self._builder.data_dir}: cannot be read ({said(error)}); prepare it anew") from error
             yield record
 
 

@@ -16,6 +16,7 @@ from neardup.durable import replace_file
 from neardup.embedding.architecture import Architecture
 from neardup.embedding.weights import Weights
 from neardup.errors import BadInput
+from neardup.text import said
 from neardup.training.recipe import Recipe
 
 CHECKPOINT = "checkpoint.npz"
@@ -64,7 +65,7 @@ class Beginning:
             return cls(str(described["objective"]), recipe, architecture, described["start"], photos, labels)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BadInput(
-                f"{output}: holds a checkpoint, but not what its run was begun with ({error!r}); remove the"
+                f"{output}: holds a checkpoint, but not what its run was begun with ({said(error)}); remove the"
                 f" checkpoint, or {ANEW}"
             ) from error
 

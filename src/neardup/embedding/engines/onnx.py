@@ -12,6 +12,7 @@ from neardup.embedding.engines.spec import EngineSpec
 from neardup.embedding.model import Model
 from neardup.embedding.runtimes import import_onnxruntime
 from neardup.errors import BadModel, EngineUnavailable
+from neardup.text import said
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def open_session(
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
     except Exception as error:  # its exceptions share no base class
-        raise BadModel(f"{path}: ONNX Runtime cannot load it ({str(error).splitlines()[0]})") from error
+        raise BadModel(f"{path}: ONNX Runtime cannot load it ({said(error)})") from error
     wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
     if session.get_providers()[0] != wanted:
         raise EngineUnavailable(f"ONNX Runtime's {wanted} does not start; its libraries are missing or do not match")

@@ -14,6 +14,7 @@ from neardup.embedding.model import Model
 from neardup.embedding.runtimes import TF_TRT_LIBRARY, import_tensorflow, missing_for_tf_trt
 from neardup.embedding.variants import PRECISIONS, Target, find_variant
 from neardup.errors import BadModel, EngineUnavailable
+from neardup.text import said
 
 SAVED_MODEL = "saved_model"
 SIGNATURE = "serving_default"
@@ -66,7 +67,7 @@ def open_saved_model(folder: Path, precision: str) -> TfTrtEngine:
         loaded = tensorflow.saved_model.load(str(folder))
         return TfTrtEngine(loaded, loaded.signatures[SIGNATURE], precision)
     except Exception as error:  # its errors share no base class
-        raise BadModel(f"{folder}: TensorFlow cannot load it ({str(error).splitlines()[0]})") from error
+        raise BadModel(f"{folder}: TensorFlow cannot load it ({said(error)})") from error
 
 
 SPEC = EngineSpec("tf-trt", "tensorflow", tuple(PRECISIONS.values()), load)

@@ -124,7 +124,7 @@ def _named(path: Path, step: Callable[[], T]) -> T:
 
 
 def _sameness(contents: list[bytes], similarity: float, same_size: bool) -> str | None:
-    """In words, whether two files are the same bytes, or the same pixels in every frame; None where they are neither."""
+    """In words, whether two files are the same bytes, or the same pixels in every frame; None where neither."""
     first, second = (hashlib.sha256(content).digest() for content in contents)
     if first == second:
         return SAME_FILE

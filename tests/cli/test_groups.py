@@ -156,15 +156,8 @@ def test_similar_pictures_are_taken_in_where_asked_for(neardup: Neardup, changed
 
 def test_dedup_leaves_what_shows_something_else(neardup: Neardup, changed: dict[str, Path]) -> None:
     [plan] = as_json(neardup("dedup", "--action", "delete", "--format", "json"))
-<<<<<<< HEAD
     planned = {Path(step["path"]).stem: step["relation"] for step in plan["steps"]}
     assert planned == {"small": "copy", "mirrored": "copy"}
-=======
-    assert {Path(step["path"]).stem: step["relation"] for step in plan["steps"]} == {
-        "small": "copy",
-        "mirrored": "copy",
-    }
->>>>>>> 55641ba58f338e8329e12b37645ddce9047f7042
     [kept] = plan["kept"]
     assert Path(kept["path"]).stem == "written"
     assert re.fullmatch(r"shows writing or other content on \d\.\d %; --edited plans it, too", kept["reason"])

@@ -4,11 +4,11 @@ import io
 from pathlib import Path
 
 import pytest
-from tests.conftest import TINY, draw_photo
 
 from neardup.training.copies.objective import Copies
 from neardup.training.recipe import CopyRecipe
 from neardup.training.trainer import train
+from tests.conftest import TINY, draw_photo
 
 RECIPE = CopyRecipe(steps=6, size=32, photos=8, views=2, warmup_steps=2, learning_rate=3e-3, workers=0)
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from tests.conftest import TINY, draw_photo
 
 from neardup.cli import main
 from neardup.embedding import load_embedder
@@ -16,6 +15,7 @@ from neardup.embedding.weights import load_weights
 from neardup.errors import BadInput
 from neardup.jobs import train as job
 from neardup.training.recipe import CopyRecipe
+from tests.conftest import TINY, draw_photo
 
 
 @pytest.fixture

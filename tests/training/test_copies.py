@@ -5,8 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import TINY
-from tests.training.conftest import RECIPE
 
 from neardup.embedding.bit import get_weights
 from neardup.errors import BadInput
@@ -16,6 +14,8 @@ from neardup.training.copies.losses import COPIES
 from neardup.training.copies.mining import NEAREST, mine
 from neardup.training.copies.objective import Copies
 from neardup.training.recipe import CopyRecipe
+from tests.conftest import TINY
+from tests.training.conftest import RECIPE
 
 
 def test_a_batch_follows_from_recipe_and_step(paths):

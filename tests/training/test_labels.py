@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import TINY, draw_photo, random_weights
 
 from neardup.embedding.bit import get_weights
 from neardup.embedding.weights import load_weights
@@ -21,6 +20,7 @@ from neardup.training.labels.validation import criterion_of, validation_on
 from neardup.training.log import read_log
 from neardup.training.recipe import LabelRecipe
 from neardup.training.trainer import train
+from tests.conftest import TINY, draw_photo, random_weights
 
 RECIPE = LabelRecipe(
     steps=6, head_steps=3, size=32, photos=12, learning_rate=0.05, loss="arcface", workers=0, held_out=0.2,

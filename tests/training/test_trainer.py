@@ -8,8 +8,6 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from tests.conftest import TINY, random_weights
-from tests.training.conftest import RECIPE, train_copies
 
 from neardup.embedding.weights import load_weights
 from neardup.errors import BadInput
@@ -20,6 +18,8 @@ from neardup.training.copies.objective import Copies
 from neardup.training.log import read_log
 from neardup.training.network import Reference
 from neardup.training.trainer import Validation, train
+from tests.conftest import TINY, random_weights
+from tests.training.conftest import RECIPE, train_copies
 
 
 def scores(*figures, name="share", lower_is_better=False):

@@ -227,7 +227,7 @@ def test_filters_pages_and_themes(reviewed):
     page.sees("#heading", "Group 61 of 70")
     assert len(page.all("#list li")) == 10
     choose = "const s = document.getElementById('filter'); s.value = arguments[0]; s.dispatchEvent(new Event('change'))"
-    page.browser.execute_script(choose, "exact")
+    page.browser.execute_script(choose.replace("filter", "relation"), "exact")
     page.sees("#pages", "1–2 of 2")
     page.sees("#heading", "Group 69 of 70")
     assert page.text("#kind") == "exact"

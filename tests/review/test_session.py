@@ -149,10 +149,10 @@ def test_a_whole_group_is_told_apart(open_review, folder):
 def test_accepting_exact_copies_leaves_other_marks_alone(open_review):
     review = open_review()
     review.mark(2, 1, "keep")
-    assert review.accept_exact() == [2]
+    assert review.accept(["exact"]) == [2]
     assert review.marks(2) == (None, "keep", "drop")
     assert review.marks(0) == (None,) * 3
-    assert review.accept_exact() == []
+    assert review.accept(["exact"]) == []
     assert review.undo() == [2]
     assert review.marks(2) == (None, "keep", None)
 
@@ -257,7 +257,7 @@ def test_the_plan_can_be_applied(open_review, folder, tmp_path):
     target = tmp_path / "moved"
     review = open_review(action="move", to=target)
     review.mark(0, 0, "drop")
-    review.accept_exact()
+    review.accept(["exact"])
     review.close()
     report = apply_plan(folder, load_plan(review.plan_path))
     assert report.count("done") == 3
@@ -314,7 +314,7 @@ def test_whatever_is_done_every_group_keeps_an_image_and_undo_leads_back(open_re
             elif step[0] == "all":
                 review.mark_all(*step[1:])
             elif step[0] == "exact":
-                review.accept_exact()
+                review.accept(["exact"])
             elif step[0] == "undo":
                 review.undo()
         except Refused:

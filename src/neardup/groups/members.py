@@ -1,12 +1,18 @@
 """Groups of duplicates, and the images in them as they were when they were indexed."""
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Literal, get_args
 
 from neardup.errors import BadInput
 from neardup.index.notes import Pair, Verdict, pair_of
 from neardup.matching.evidence import Evidence, Relation
+
+# A relation, or "near": the embedding alone says so, nobody looked at the pictures.
+Kind = Literal["exact", "copy", "edited", "similar", "other", "near"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 # A larger group told "not" would be millions of pairs, and is a reason to raise the threshold instead.
 MAX_APART = 1000
@@ -31,6 +37,10 @@ class Member:
     told: bool = False  # a person said that it is a duplicate of the keeper
     evidence: Evidence | None = None  # of the keeper (a) and this one (b)
 
+    @property
+    def kind(self) -> Kind:
+        return self.relation or "near"
+
 
 @dataclass(frozen=True)
 class DuplicateGroup:
@@ -45,6 +55,11 @@ class DuplicateGroup:
     @property
     def keeper(self) -> Member:
         return self.members[0]
+
+    def kinds(self) -> dict[Kind, int]:
+        """How many images beside the keeper are of each kind, the closest kind first; none that has none."""
+        counts = Counter(member.kind for member in self.members[1:])
+        return {kind: counts[kind] for kind in KINDS if counts[kind]}
 
 
 def pairs_of_group(group: DuplicateGroup, verdict: Verdict) -> list[Pair]:

@@ -91,7 +91,7 @@ def check_ending(path: Path) -> None:
 
 def _line(member: Member, role: str | None) -> str:
     size = f"{member.width} x {member.height}"
-    said = role or member.relation or "near"
+    said = role or member.kind
     words = f"  ({member.change})" if member.change and role is None else ""
     label = f"  [{printable(member.label)}]" if member.label is not None else ""
     return (

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 THUMBNAILS = ((240, 75, 60_000_000), (160, 65, 120_000_000), (96, 60, 1 << 62))
 # A crowd of copies is told from its first images; a file of all would not open.
 MOST_IMAGES = 120
+_KINDS = ("exact", "copy", "edited", "similar", "near")
 # Images decoded ahead of the group being written.
 AHEAD = 64
 
@@ -44,9 +45,20 @@ AHEAD = 64
 class Totals:
     groups: int = 0
     images: int = 0
-    exact: int = 0  # members beside the keepers
-    near: int = 0
-    freed_bytes: int = 0
+    # Images beside the keepers, by their relation to them.
+    exact: int = 0
+    copy: int = 0
+    edited: int = 0
+    similar: int = 0
+    near: int = 0  # nobody looked at the pictures
+    freed_bytes: int = 0  # of all of these but similar ones, which are no duplicates
+
+    def add(self, group: "DuplicateGroup") -> None:
+        self.groups += 1
+        self.images += len(group.members)
+        self.freed_bytes += _freed_bytes(group)
+        for kind, images in group.kinds().items():
+            setattr(self, kind, getattr(self, kind) + images)
 
 
 @dataclass(frozen=True)
@@ -89,6 +101,7 @@ def _write_page(file: BinaryIO, body: BinaryIO, title: str, facts: Sequence[str]
         title=printable(title),
         facts=[printable(fact) for fact in facts],
         totals=totals,
+        kinds={kind: count for kind in _KINDS if (count := getattr(totals, kind))},
         version=__version__,
         style=Markup(style),
         style_hash=_hash(style),
@@ -104,17 +117,11 @@ def _write_groups(groups: Iterable["DuplicateGroup"], file: BinaryIO, totals: To
     template = _template("group.html")
     with ThreadPoolExecutor(threads or cores()) as pool:
         for group, drawn in _with_thumbnails(groups, pool, file):
-            totals.groups += 1
-            totals.images += len(group.members)
-            freed_bytes = sum(member.size_bytes for member in group.members[1:])
-            totals.freed_bytes += freed_bytes
-            exact = sum(member.relation == "exact" for member in group.members[1:])
-            totals.exact += exact
-            totals.near += len(group.members) - 1 - exact
+            totals.add(group)
             text = template.render(
                 number=totals.groups,
-                kind="exact" if exact == len(group.members) - 1 else "near",
-                freed_bytes=freed_bytes,
+                kinds=group.kinds(),
+                freed_bytes=_freed_bytes(group),
                 count=len(group.members),
                 least=min(member.similarity for member in group.members),
                 images=[_shown(member, drawn[member.digest]) for member in group.members[:MOST_IMAGES]],
@@ -178,10 +185,15 @@ def _shown(member: "Member", drawn: Drawn) -> dict[str, Any]:
         "height": member.height,
         "size_bytes": member.size_bytes,
         "date": show_date(member.mtime_ns),
-        "relation": member.relation or "near",  # near: nobody looked at the pictures
+        "kind": member.kind,
         "change": member.change and printable(member.change),
+        "shows_more": member.shows_more and printable(member.shows_more),
         "similarity": member.similarity,
     }
+
+
+def _freed_bytes(group: "DuplicateGroup") -> int:
+    return sum(member.size_bytes for member in group.members[1:] if member.kind != "similar")
 
 
 def show_date(mtime_ns: int) -> str:

@@ -8,7 +8,7 @@ const byId = (id) => document.getElementById(id);
 const all = [...document.querySelectorAll("template.group")].map((template, position) => ({
   template,
   position,
-  kind: template.dataset.kind,
+  kinds: template.dataset.kind.split(" "),
   freed: Number(template.dataset.freed),
   images: Number(template.dataset.images),
   least: Number(template.dataset.least),
@@ -38,7 +38,7 @@ function namesOf(group) {
 function choose() {
   const kind = document.querySelector(".kinds [aria-pressed=true]").dataset.kind;
   const wanted = byId("find").value.trim().toLowerCase();
-  shown = all.filter((group) => (kind === "all" || group.kind === kind) && (!wanted || namesOf(group).includes(wanted)));
+  shown = all.filter((group) => (kind === "all" || group.kinds.includes(kind)) && (!wanted || namesOf(group).includes(wanted)));
   const order = orders[byId("sort").value];
   shown.sort((a, b) => order(a, b) || a.position - b.position);
   turnTo(0);

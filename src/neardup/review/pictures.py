@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from neardup.images import ByteBudget
+from neardup.matching.evidence import Relation
 from neardup.matching.maps import inverse
 from neardup.report.thumbnails import make_thumbnail
 
@@ -24,9 +25,9 @@ KEPT_BYTES = 128 << 20
 class Difference:
     """How an image differs from its keeper once they lie over each other."""
 
-    jpeg: bytes | None  # None: no reliable alignment
-    aligned: bytes | None  # the image laid over the keeper, in the keeper's frame
-    relation: str
+    jpeg: bytes | None  # the image, pale, with the differing places red and outlined; None: no reliable alignment
+    aligned: bytes | None  # the image laid into the keeper's frame
+    relation: Relation  # of the image to the keeper
     steps: tuple[str, ...]  # what was done to the keeper to make the image, in words
     confidence: str | None
 
@@ -67,6 +68,7 @@ class Pictures:
 
 
 def _compare(keeper: Path, image: Path) -> Difference:
+    from neardup.groups.ties import relation_to_keeper
     from neardup.matching.judge import judge
     from neardup.matching.picture import load_picture
     from neardup.matching.shading import lay_in_b, shade_differences
@@ -78,9 +80,12 @@ def _compare(keeper: Path, image: Path) -> Difference:
         return Difference(None, None, found.relation, (), None)
     matrix = np.array(found.matrix).reshape(3, 3)
     told = tuple(steps(found, (a.width, a.height), (b.width, b.height)))
-    aligned = lay_in_b(b, a, inverse(matrix)).a
     return Difference(
-        _jpeg(shade_differences(a, b, matrix)), _jpeg(aligned), found.relation, told, f"{found.confidence:.2f}"
+        jpeg=_jpeg(shade_differences(a, b, matrix)),
+        aligned=_jpeg(lay_in_b(b, a, inverse(matrix)).a),
+        relation=relation_to_keeper(found),
+        steps=told,
+        confidence=f"{found.confidence:.2f}",
     )
 
 

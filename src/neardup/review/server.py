@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neardup.errors import BadInput, NeardupError, UnreadableImage
+from neardup.groups import DuplicateGroup
 from neardup.interrupts import sigterm_interrupts
+from neardup.matching.evidence import Relation
 from neardup.report.html import show_date
 from neardup.review.pictures import EDGES, Pictures
 from neardup.review.security import Guard
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from waitress.server import BaseWSGIServer  # type: ignore[import-untyped,unused-ignore]
 
 LARGEST_REQUEST_BYTES = 1 << 16
+EXACT: tuple[Relation, ...] = ("exact",)
+# Whatever a copy shows, its keeper shows; never what was edited.
+COPIES: tuple[Relation, ...] = ("exact", "copy")
 
 
 def create_app(review: Review, guard: Guard) -> "flask.Flask":
@@ -54,6 +59,10 @@ def create_app(review: Review, guard: Guard) -> "flask.Flask":
             flask.abort(404)
         return _details(review, group)
 
+    @app.get("/api/find")
+    def find() -> dict[str, Any]:
+        return {"groups": review.find(flask.request.args.get("path", ""))}
+
     @app.get("/images/<int:group>/<int:member>/<size>")
     def image(group: int, member: int, size: str) -> flask.Response:
         if not _has(review, group, member) or size not in EDGES:
@@ -66,7 +75,7 @@ def create_app(review: Review, guard: Guard) -> "flask.Flask":
         found = pictures.difference(*_paths(review, group, first, second))
         return {
             "aligned": found.jpeg is not None,
-            "relation": found.relation,
+            "relation": _known_relation(review.groups[group], first, second) or found.relation,
             "steps": found.steps,
             "confidence": found.confidence,
         }
@@ -92,7 +101,19 @@ def create_app(review: Review, guard: Guard) -> "flask.Flask":
 
     @app.post("/api/accept-exact")
     def accept_exact() -> dict[str, Any]:
-        return _changed(review, review.accept_exact())
+        return _changed(review, review.accept(EXACT, _within(flask.request.get_json())))
+
+    @app.post("/api/accept-copies")
+    def accept_copies() -> dict[str, Any]:
+        return _changed(review, review.accept(COPIES, _within(flask.request.get_json())))
+
+    @app.post("/api/keep-only")
+    def keep_only() -> dict[str, Any]:
+        group, member, _ = _wanted({**_object(flask.request.get_json()), "mark": None})
+        if member is None or not _has(review, group, member):
+            flask.abort(404)
+        review.keep_only(group, member)
+        return _changed(review, [group])
 
     @app.post("/api/undo")
     def undo() -> dict[str, Any]:
@@ -181,6 +202,27 @@ def _wanted(body: Any) -> tuple[int, int | None, Any]:
     raise Refused(f"expected a group, a member and one of {', '.join(MARKS)}")
 
 
+def _object(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise Refused("expected a JSON object")
+    return body
+
+
+def _within(body: Any) -> str:
+    """The part of a path that a bulk decision is about; all of them without one. Raises Refused."""
+    part = _object(body).get("path", "")
+    if not isinstance(part, str):
+        raise Refused("expected the part of a path")
+    return part
+
+
+def _known_relation(group: DuplicateGroup, first: int, second: int) -> Relation | None:
+    """As it was found when the images were grouped, with every byte and frame looked at."""
+    if group.members[first].digest == group.members[second].digest:
+        return "exact"
+    return group.members[second].relation if first == 0 else None
+
+
 def _state(review: Review) -> dict[str, Any]:
     totals = review.totals()
     return {"totals": {**asdict(totals), "size": show_bytes(totals.drop_bytes)}, "undos": review.undos}
@@ -193,10 +235,12 @@ def _changed(review: Review, groups: list[int]) -> dict[str, Any]:
 def _summary(review: Review, number: int) -> dict[str, Any]:
     group, marks = review.groups[number], review.marks(number)
     others = group.members[1:]
+    kinds = group.kinds()
     return {
         "group": number,
         "name": printable(group.keeper.path.name),
-        "kind": "exact" if all(member.relation == "exact" for member in others) else "near",
+        "kind": list(kinds)[-1],  # the most distant
+        "kinds": kinds,
         "least": min(member.similarity for member in others),
         "size_bytes": sum(member.size_bytes for member in others),
         "marks": marks,
@@ -213,6 +257,7 @@ def _details(review: Review, number: int) -> dict[str, Any]:
             "similarity": member.similarity,
             "relation": member.relation,
             "change": member.change and printable(member.change),
+            "shows_more": member.shows_more and printable(member.shows_more),
             "width": member.width,
             "height": member.height,
             "size_bytes": member.size_bytes,

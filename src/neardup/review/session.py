@@ -8,7 +8,7 @@ duplicates go is kept in the plan, which `neardup dedup --plan FILE --apply` car
 
 import shlex
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,7 @@ from neardup.groups.keep import KeepPolicy
 from neardup.groups.ties import relation_to_keeper
 from neardup.index.notes import Pair, Verdict, load_verdicts, pair_of, record_verdicts
 from neardup.matching.evidence import Relation
+from neardup.text import printable
 
 Mark = Literal["keep", "drop", "not", "later"]
 MARKS: tuple[Mark, ...] = ("keep", "drop", "not", "later")
@@ -182,16 +183,41 @@ class Review:
                 marks[stays] = self._marks[group][stays] if mark == "drop" and stays else None
             self._change({group: tuple(marks)}, apart=[group] if mark == "not" else [])
 
-    def accept_exact(self) -> list[int]:
-        """Drop every exact copy without a mark of the image that its group keeps; returns the groups changed."""
+    def keep_only(self, group: int, member: int) -> None:
+        """Keep one image and drop the others, but for those told to be no duplicates."""
+        with self._lock:
+            members = self.groups[group].members
+            marks: list[Mark | None] = [
+                "not" if mark == "not" and other.digest != members[member].digest else "drop"
+                for other, mark in zip(members, self._marks[group], strict=True)
+            ]
+            marks[member] = "keep"
+            self._change({group: tuple(marks)})
+
+    def find(self, part: str) -> list[int]:
+        """Groups with an image whose path, as it is shown, holds this text in upper or lower case."""
+        return [
+            number
+            for number, group in enumerate(self.groups)
+            if any(_is_within(member.path, part) for member in group.members)
+        ]
+
+    def accept(self, relations: Collection[Relation], within: str = "") -> list[int]:
+        """Drop every image without a mark that has one of these relations to the image that its group keeps.
+
+        within: only images whose path holds this text
+        returns: the groups changed
+        """
         with self._lock:
             changes: dict[int, Marks] = {}
             for number, (group, marks) in enumerate(zip(self.groups, self._marks, strict=True)):
                 if marks[0] not in (None, "keep"):
                     continue
-                accepted = tuple(
-                    "drop" if position and mark is None and member.relation == "exact" else mark
-                    for position, (member, mark) in enumerate(zip(group.members, marks, strict=True))
+                accepted = marks[:1] + tuple(
+                    "drop"
+                    if mark is None and member.relation in relations and _is_within(member.path, within)
+                    else mark
+                    for member, mark in zip(group.members[1:], marks[1:], strict=True)
                 )
                 if accepted != marks:
                     changes[number] = accepted
@@ -332,6 +358,10 @@ def without_dropped(group: DuplicateGroup, marks: Sequence[Mark | None]) -> Dupl
         if mark == "drop"
     ]
     return DuplicateGroup((keeper, *dropped))
+
+
+def _is_within(path: Path, part: str) -> bool:
+    return part.lower() in printable(str(path)).lower()
 
 
 def _related(member: Member, keeper: Member, old: Member) -> Member:

@@ -8,6 +8,7 @@ const views = ["picture", "difference", "aligned"];
 const state = {
   groups: [],
   chosen: [], // numbers of the groups that the filter lets through, in order
+  found: null, // numbers of those with the wanted part of a path; null: no part is wanted
   page: 0,
   group: null,
   image: 1,
@@ -76,6 +77,22 @@ function toast(text) {
 
 const count = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 const marksOf = (group) => state.groups[group].marks;
+// What is said of one image, and of several, by its relation to the first of its group: the closest first.
+const kinds = {
+  exact: ["exact", "exact", "Exact copies"],
+  copy: ["copy", "copies", "Copies"],
+  edited: ["edited", "edited", "Edited"],
+  similar: ["similar", "similar", "Similar"],
+  other: ["other", "other", "Other"],
+  near: ["near", "near", "Not looked at"],
+};
+const kindOf = (image) => image.relation ?? "near";
+const badge = (kind, text) => make("span", { className: `badge ${kind}`, textContent: text });
+function badgesOf(group) {
+  const held = Object.keys(kinds).filter((kind) => group.kinds[kind]);
+  if (held.length === 1) return held.map((kind) => badge(kind, kinds[kind][0]));
+  return held.map((kind) => badge(kind, `${group.kinds[kind]} ${kinds[kind][group.kinds[kind] === 1 ? 0 : 1]}`));
+}
 const labels = { keep: "keep", drop: "drop", not: "not a duplicate", later: "later" };
 
 // ---- the list on the left ----
@@ -83,8 +100,6 @@ const labels = { keep: "keep", drop: "drop", not: "not a duplicate", later: "lat
 const filters = {
   all: () => true,
   open: (group) => !group.decided,
-  exact: (group) => group.kind === "exact",
-  near: (group) => group.kind === "near",
   later: (group) => group.marks.includes("later"),
   drops: (group) => group.marks.includes("drop"),
 };
@@ -95,10 +110,22 @@ const orders = {
   images: (a, b) => b.marks.length - a.marks.length || a.group - b.group,
 };
 
-function choose() {
-  state.chosen = state.groups.filter(filters[byId("filter").value]).sort(orders[byId("sort").value])
-    .map((group) => group.group);
+const wantedKind = () => byId("relation").value;
+const wantedPath = () => byId("find").value.trim();
+
+async function choose() {
+  const path = wantedPath();
+  state.found = path ? new Set((await ask(`/api/find?path=${encodeURIComponent(path)}`)).groups) : null;
+  const where = path ? " here" : "";
+  byId("accept-exact").textContent = `Accept exact${where}`;
+  byId("accept-copies").textContent = `Accept copies${where}`;
+  state.chosen = state.groups.filter(isWanted).sort(orders[byId("sort").value]).map((group) => group.group);
   return openGroup(state.chosen[0] ?? null);
+}
+
+function isWanted(group) {
+  return filters[byId("filter").value](group) && (wantedKind() === "any" || group.kinds[wantedKind()] > 0)
+    && (state.found === null || state.found.has(group.group));
 }
 
 function showList() {
@@ -121,7 +148,7 @@ function listed(group) {
     picture,
     make("span", {},
       make("span", { className: "name", textContent: group.name, title: group.name }),
-      make("small", { textContent: `${count(group.marks.length, "image")} · ${group.kind}` })),
+      make("small", { textContent: `${(group.group + 1).toLocaleString("en")} · ${count(group.marks.length, "image")} · ${kinds[group.kind][0]}` })),
     make("span", { className: dotOf(group) }));
   button.setAttribute("aria-current", group.group === state.group);
   button.addEventListener("click", () => run(() => openGroup(group.group)));
@@ -152,8 +179,10 @@ async function openGroup(group, image = null) {
     showNothing();
     return;
   }
-  const find = (wanted) => marksOf(group).findIndex((mark, number) => number > 0 && mark === wanted);
-  state.image = image ?? [find(null), find("later"), 1].find((number) => number > 0);
+  const images = (await detailsOf(group)).images;
+  const isOf = (number) => wantedKind() === "any" || kindOf(images[number]) === wantedKind();
+  const find = (wanted, may) => marksOf(group).findIndex((mark, number) => number > 0 && mark === wanted && may(number));
+  state.image = image ?? [find(null, isOf), find(null, () => true), find("later", () => true), 1].find((number) => number > 0);
   await showGroup();
   byId("nothing").hidden = true;
   byId("group").hidden = false;
@@ -178,8 +207,7 @@ async function showGroup() {
   const details = await detailsOf(group);
   const marks = marksOf(group);
   byId("heading").textContent = `Group ${(group + 1).toLocaleString("en")} of ${state.groups.length.toLocaleString("en")}`;
-  byId("kind").textContent = details.kind;
-  byId("kind").className = `badge ${details.kind}`;
+  byId("kind").replaceChildren(...badgesOf(details));
   const left = leftOf(state.image);
   showSide(byId("left"), details, left, state.image, "picture");
   showSide(byId("right"), details, state.image, left, state.view);
@@ -196,10 +224,15 @@ async function showGroup() {
   explainPair(group, left, state.image);
 }
 
+// The image that the dropped ones are duplicates of.
+function stayingOf(group) {
+  const marks = marksOf(group);
+  return marks[0] === "drop" ? Math.max(0, marks.indexOf("keep")) : 0;
+}
+
 // The image on the left: the one that stays for the image on the right.
 function leftOf(image) {
-  const marks = marksOf(state.group);
-  const stays = marks[0] === "drop" ? Math.max(0, marks.indexOf("keep")) : 0;
+  const stays = stayingOf(state.group);
   return image === stays ? 0 : stays;
 }
 
@@ -214,8 +247,9 @@ function showSide(figure, details, number, other, view) {
     textContent: view !== "picture" ? "No reliable alignment" : image.there ? "This file cannot be read" : "This file is no longer there",
   })));
   stage.append(picture);
-  const label = mark ?? (number === 0 ? "keep" : null);
-  if (label) stage.append(make("span", { className: `badge ${label}`, textContent: mark ? labels[mark] : "keeper" }));
+  const stays = number === stayingOf(details.group);
+  const label = mark ?? (stays ? "keep" : null);
+  if (label) stage.append(badge(label, mark ? labels[mark] : "keeper"));
   const against = details.images[other];
   const better = (mine, theirs) => (mine > theirs ? "better" : "");
   const pixels = (which) => which.width * which.height;
@@ -224,13 +258,76 @@ function showSide(figure, details, number, other, view) {
     make("div", { className: "where" },
       make("span", { className: "name", textContent: image.name, title: image.name }),
       make("span", { className: "folder", textContent: image.folder, title: image.folder })),
-    make("div", { className: "likeness" }, ...(number === 0 ? ["keeper", make("small", { textContent: "of this group" })]
-      : [image.similarity.toFixed(3), make("small", { textContent: image.relation ?? "similarity", title: image.change ?? "" })])),
+    make("div", { className: "likeness" }, ...(number === 0
+      ? [stays ? "keeper" : "first", make("small", { textContent: "of this group" })]
+      : [make("span", { textContent: image.similarity.toFixed(3), title: "Similarity to the first image" }), badge(kindOf(image), kinds[kindOf(image)][0])])),
     make("div", { className: "facts" },
       make("span", { className: better(pixels(image), pixels(against)), textContent: `${image.width} × ${image.height}` }),
       make("span", { className: better(image.size_bytes, against.size_bytes), textContent: image.size }),
       make("span", { className: better(against.mtime_s, image.mtime_s), textContent: image.date }),
-      image.label ? make("span", { textContent: image.label }) : null)));
+      image.label ? make("span", { textContent: image.label }) : null),
+    saidOf(details, number)));
+  picture.addEventListener("load", () => grow(picture));
+  picture.addEventListener("click", (event) => zoomAt(picture, event));
+  picture.addEventListener("pointermove", (event) => { if (zoomed()) lookAt(picture, event); });
+}
+
+// What was done to the first image of the group to make this one, and what this one alone shows.
+function saidOf(details, number) {
+  const image = details.images[number];
+  if (!image.change && !image.shows_more) return null;
+  const against = stayingOf(details.group) === 0 ? "" : `Against ${details.images[0].name}: `;
+  return make("div", { className: "said" },
+    image.change ? make("span", { textContent: against + image.change }) : null,
+    image.shows_more ? make("span", { className: "more", textContent: `Only here: ${image.shows_more}` }) : null);
+}
+
+// ---- closer, both in step ----
+
+const zoomed = () => document.querySelector(".pair").classList.contains("zoomed");
+
+function leaveZoom() {
+  document.querySelector(".pair").classList.remove("zoomed");
+}
+
+// The picture as it lies in its stage, which it does not fill: left, top, width, height.
+function frameOf(picture) {
+  const { clientWidth: width, clientHeight: height } = picture.parentElement;
+  const scale = Math.min(width / picture.naturalWidth, height / picture.naturalHeight);
+  const [shownWidth, shownHeight] = [picture.naturalWidth * scale, picture.naturalHeight * scale];
+  return [(width - shownWidth) / 2, (height - shownHeight) / 2, shownWidth, shownHeight];
+}
+
+// Each picture grows around the same part of itself, by where the pointer is.
+function lookAt(picture, event) {
+  const box = picture.parentElement.getBoundingClientRect();
+  const [left, top, width, height] = frameOf(picture);
+  const part = (value) => Math.min(1, Math.max(0, value));
+  const x = part((event.clientX - box.left - left) / width);
+  const y = part((event.clientY - box.top - top) / height);
+  growAround(x, y);
+}
+
+let middle = [0.5, 0.5];
+
+function grow(picture) {
+  const [left, top, width, height] = frameOf(picture);
+  picture.style.transformOrigin = `${left + middle[0] * width}px ${top + middle[1] * height}px`;
+}
+
+function growAround(x, y) {
+  middle = [x, y];
+  document.querySelectorAll(".stage img").forEach(grow);
+}
+
+function zoomAt(picture, event) {
+  if (!zoomed()) lookAt(picture, event);
+  document.querySelector(".pair").classList.toggle("zoomed");
+}
+
+function zoomMiddle() {
+  if (!zoomed()) growAround(0.5, 0.5);
+  document.querySelector(".pair").classList.toggle("zoomed");
 }
 
 function stripped(details, number) {
@@ -245,6 +342,12 @@ function stripped(details, number) {
   return make("li", {}, button);
 }
 
+const named = (relation) => `${relation[0].toUpperCase()}${relation.slice(1)}`;
+const seen = {
+  difference: "Differing places are red.",
+  aligned: "On the right the other picture, laid over the left one.",
+};
+
 async function explainPair(group, first, second) {
   const line = byId("explained");
   if (state.view === "picture" || first === second) {
@@ -255,8 +358,9 @@ async function explainPair(group, first, second) {
   let text;
   try {
     const found = await ask(`/differences/${group}/${first}/${second}`);
-    text = found.aligned ? `From A (left) to B (right): ${found.steps.join("; ") || "nothing visible changed"}. Confidence: ${found.confidence}.`
-      : "No reliable alignment: too few details of the left image are found again in the right one.";
+    text = found.aligned
+      ? `${named(found.relation)}. From left to right: ${found.steps.join("; ") || "nothing visible changed"}. Confidence: ${found.confidence}. ${seen[state.view]}`
+      : `${named(found.relation)}. No reliable alignment: too few details of the left image are found again in the right one.`;
   } catch (error) {
     text = error.message;
   }
@@ -312,11 +416,20 @@ async function markAll(wanted) {
   await goOn();
 }
 
-async function acceptExact() {
-  const { changed } = await change("/api/accept-exact", {});
-  toast(changed.length ? `Exact copies of ${count(changed.length, "group")} are marked to drop` : "No exact copy is undecided");
+async function accept(which, name) {
+  const path = wantedPath();
+  const { changed } = await change(`/api/accept-${which}`, path ? { path } : {});
+  const where = path ? ` with “${path}” in their path` : "";
+  toast(changed.length ? `${name} of ${count(changed.length, "group")}${where} are marked to drop` : `${name}${where}: none is undecided`);
   showList();
   if (state.group !== null) await (marksOf(state.group)[state.image] === null ? showGroup() : goOn());
+}
+
+async function keepOnly() {
+  if (state.group === null) return;
+  await change("/api/keep-only", { group: state.group, member: state.image });
+  refreshListed(state.group);
+  await goOn();
 }
 
 async function undo() {
@@ -386,7 +499,12 @@ const keys = {
   N: () => markAll("not"),
   L: () => markAll("later"),
   x: () => show(views[(views.indexOf(state.view) + 1) % views.length]),
-  e: acceptExact,
+  o: keepOnly,
+  z: zoomMiddle,
+  Escape: leaveZoom,
+  "/": () => byId("find").focus(),
+  e: () => accept("exact", "Exact copies"),
+  c: () => accept("copies", "Copies"),
   u: undo,
   w: writePlan,
   t: changeTheme,
@@ -404,7 +522,9 @@ onClick(document.querySelectorAll("[data-mark]"), (data) => mark(state.image, da
 onClick(document.querySelectorAll("[data-all]"), (data) => markAll(data.all));
 onClick(document.querySelectorAll("[data-view]"), (data) => show(data.view));
 for (const [id, act] of Object.entries({
-  "accept-exact": acceptExact,
+  "accept-exact": keys.e,
+  "accept-copies": keys.c,
+  "keep-only": keepOnly,
   undo,
   write: writePlan,
   theme: changeTheme,
@@ -412,7 +532,10 @@ for (const [id, act] of Object.entries({
   earlier: () => turnPage(-1),
   "later-page": () => turnPage(1),
 })) onClick([byId(id)], act);
-for (const id of ["filter", "sort"]) {
+byId("find").addEventListener("keydown", (event) => { if (["Escape", "Enter"].includes(event.key)) event.target.blur(); });
+let typing;
+byId("find").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(() => run(choose), 200); });
+for (const id of ["filter", "relation", "sort"]) {
   byId(id).addEventListener("change", (event) => {
     event.target.blur();
     run(choose);
@@ -425,6 +548,8 @@ run(async () => {
   const answer = await ask("/api/groups");
   state.groups = answer.groups;
   showTotals(answer);
+  const held = Object.keys(kinds).filter((kind) => state.groups.some((group) => group.kinds[kind]));
+  byId("relation").append(...held.map((kind) => make("option", { value: kind, textContent: kinds[kind][2] })));
   if (state.groups.every((group) => group.decided)) byId("filter").value = "all";
   await choose();
 });

@@ -157,3 +157,46 @@ def test_paths_in_a_plan_are_absolute(tmp_path: Path, key: str) -> None:
     save_plan(replace(plan, steps=(replace(plan.steps[0], **{key: Path("x")}),)), tmp_path / "plan.json")
     with pytest.raises(BadInput, match="not absolute"):
         load_plan(tmp_path / "plan.json")
+
+
+@pytest.mark.parametrize(
+    ("relation", "told", "planned", "planned_edited"),
+    [
+        ("exact", False, True, True),
+        ("copy", False, True, True),
+        (None, False, True, True),  # grouped by the embedding alone, as it was asked for
+        ("edited", False, False, True),
+        ("similar", False, False, False),
+        ("other", False, False, False),
+        ("edited", True, True, True),  # a person said that it is a duplicate
+        ("similar", True, True, True),
+    ],
+)
+def test_only_what_its_keeper_shows_whole_is_planned(
+    tmp_path: Path, relation: str | None, told: bool, planned: bool, planned_edited: bool
+) -> None:
+    keeper, member = group_of(put(tmp_path / "keeper", b"picture"), put(tmp_path / "member", b"another")).members
+    more = "writing or other content on 2.0 %" if relation == "edited" else None
+    shown = replace(member, relation=relation, told=told, change="changed", shows_more=more)  # type: ignore[arg-type]
+    group = DuplicateGroup((keeper, shown))
+    for edited, expected in ((False, planned), (True, planned_edited)):
+        plan = make_plan([group], "delete", edited=edited)
+        assert [step.path for step in plan.steps] == ([member.path] if expected else [])
+        assert len(plan.kept) == (not expected)
+        for step in plan.steps:
+            assert (step.relation, step.change) == (relation, "changed")
+            assert (more in step.lost) == (more is not None)
+    if relation == "edited" and not told:
+        [kept] = make_plan([group], "delete").kept
+        assert kept.reason == "shows writing or other content on 2.0 %; --edited plans it, too"
+
+
+def test_byte_copies_of_an_edited_picture_become_links_to_it_and_lose_nothing(tmp_path: Path) -> None:
+    """Whatever that picture is to the group's keeper."""
+    contents = {"keeper": b"picture", "b": b"written over", "c": b"written over"}
+    keeper, b, c = group_of(*(put(tmp_path / name, content) for name, content in contents.items())).members
+    shown = [replace(m, relation="edited", change="other content on 2 %", shows_more="writing") for m in (b, c)]
+    plan = make_plan([DuplicateGroup((keeper, *shown))], "hardlink")
+    [step] = plan.steps
+    assert (step.path, step.keeper, step.relation, step.change) == (c.path, b.path, "exact", "the same file")
+    assert step.lost == ()

@@ -3,6 +3,7 @@
 import os
 import re
 from base64 import b64decode, b64encode
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from io import BytesIO
@@ -73,6 +74,17 @@ def test_totals_and_groups_are_told(tmp_path):
     assert page.texts["name"][:2] == ["photo1.jpg", "photo1_1.jpg"]
     [similarity] = {t for t in re.findall(r"<span>(\d\.\d{3})</span>", text) if t.startswith("0.98")}
     assert similarity == "0.980"
+
+
+def test_relations_and_changes_are_told(tmp_path):
+    keeper, *others = near_group(tmp_path, seed=1, members=4).members
+    found = [("copy", "scaled to 62 %"), ("edited", "other content on <2 %>"), (None, None)]
+    members = [replace(m, relation=r, change=c) for m, (r, c) in zip(others, found, strict=True)]
+    write_report([group_of(keeper, *members)], tmp_path / "report.html")
+    page = read(tmp_path / "report.html")
+    assert [page.texts[f"badge {name}"] for name in ("copy", "edited")] == [["copy"], ["edited"]]
+    assert page.texts["badge near"] == ["near", "near"]  # the group, and the one that nobody looked at
+    assert page.texts["change"] == ["scaled to 62 %", "other content on <2 %>"]
 
 
 def test_thumbnails_are_inside_and_byte_copies_are_decoded_once(tmp_path, monkeypatch):

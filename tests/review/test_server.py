@@ -27,6 +27,7 @@ def test_summaries_and_details(ask, client):
         "folder": str(member.path.parent),
         "similarity": member.similarity,
         "relation": "copy",
+        "change": None,
         "width": 199,
         "height": 149,
         "size_bytes": member.size_bytes,

@@ -178,7 +178,8 @@ def _shown(member: "Member", drawn: Drawn) -> dict[str, Any]:
         "height": member.height,
         "size_bytes": member.size_bytes,
         "date": show_date(member.mtime_ns),
-        "relation": member.relation,
+        "relation": member.relation or "near",  # near: nobody looked at the pictures
+        "change": member.change and printable(member.change),
         "similarity": member.similarity,
     }
 

@@ -212,6 +212,7 @@ def _details(review: Review, number: int) -> dict[str, Any]:
             "folder": printable(str(member.path.parent)),
             "similarity": member.similarity,
             "relation": member.relation,
+            "change": member.change and printable(member.change),
             "width": member.width,
             "height": member.height,
             "size_bytes": member.size_bytes,

@@ -225,7 +225,7 @@ function showSide(figure, details, number, other, view) {
       make("span", { className: "name", textContent: image.name, title: image.name }),
       make("span", { className: "folder", textContent: image.folder, title: image.folder })),
     make("div", { className: "likeness" }, ...(number === 0 ? ["keeper", make("small", { textContent: "of this group" })]
-      : [image.similarity.toFixed(3), make("small", { textContent: image.relation === "exact" ? "exact copy" : "similarity" })])),
+      : [image.similarity.toFixed(3), make("small", { textContent: image.relation ?? "similarity", title: image.change ?? "" })])),
     make("div", { className: "facts" },
       make("span", { className: better(pixels(image), pixels(against)), textContent: `${image.width} × ${image.height}` }),
       make("span", { className: better(image.size_bytes, against.size_bytes), textContent: image.size }),

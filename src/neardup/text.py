@@ -26,7 +26,7 @@ def said(error: BaseException) -> str:
         return "no JSON"
     if isinstance(error, KeyError):
         return f"{error} is missing"
-    return (str(error).splitlines() or [type(error).__name__])[0][:160]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
 
 
 def show_bytes(size_bytes: float) -> str:

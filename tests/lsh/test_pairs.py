@@ -143,11 +143,10 @@ def test_crowds_that_are_alike_but_not_the_same_stay_bounded(unit_rows, turned):
     assert degrees.max() > 1000
 
 
-def test_rows_with_many_pairs_in_small_buckets_are_settled_too(monkeypatch, unit_rows, turned):
+def test_rows_with_many_pairs_in_small_buckets_are_settled_too(unit_rows, turned):
     # 500 rows at 0.9 to each other in pairs of small buckets: never a crowd in one bucket, but one over the tables.
     rows = turned(np.repeat(unit_rows(1, 256), 500, axis=0), 0.95)
-    monkeypatch.setattr(pairs._Join, "_choose", lambda self: (20, 60))
-    found = collect(find_pairs(rows, min_similarity=0.85))
+    found = collect(find_pairs(rows, min_similarity=0.85, bits=20, tables=60))
     assert len(found) <= 100 * 500
     assert {row for pair in found for row in pair} == set(range(500))
 
@@ -155,9 +154,8 @@ def test_rows_with_many_pairs_in_small_buckets_are_settled_too(monkeypatch, unit
 def test_a_large_bucket_of_unlike_rows_is_split(monkeypatch, unit_rows, turned):
     rows = unit_rows(1500, 64)
     rows = np.concatenate([rows, turned(rows[:500], 0.98)])
-    monkeypatch.setattr(pairs._Join, "_choose", lambda self: (1, 12))
     monkeypatch.setattr(pairs, "LARGEST_BUCKET", 100)
-    found = collect(find_pairs(rows, min_similarity=0.95))
+    found = collect(find_pairs(rows, min_similarity=0.95, bits=1, tables=12))
     assert found.keys() <= brute_force(rows, 0.95)
     assert sum((row, 1500 + row) in found for row in range(500)) >= 480
 
@@ -166,8 +164,7 @@ def test_buckets_that_nothing_splits_are_compared_in_parts(monkeypatch, unit_row
     rows = np.concatenate([unit_rows(300, 8)] * 2)
     monkeypatch.setattr(pairs, "LARGEST_BUCKET", 10)
     monkeypatch.setattr(pairs, "MAX_DEPTH", 0)
-    monkeypatch.setattr(pairs._Join, "_choose", lambda self: (1, 3))
-    found = collect(find_pairs(rows, min_similarity=0.999))
+    found = collect(find_pairs(rows, min_similarity=0.999, bits=1, tables=3))
     assert found.keys() <= {(row, 300 + row) for row in range(300)}
 
 

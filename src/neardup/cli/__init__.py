@@ -34,6 +34,10 @@ COMMANDS = (
 )
 
 
+# Help for want of arguments is a usage error to click, from 8.2 on.
+_HELP = tuple(kind for kind in [getattr(click.exceptions, "NoArgsIsHelpError", None)] if kind)
+
+
 class Suggesting(click.Group):
     """A command that is misspelt is answered with the one that was meant."""
 
@@ -91,7 +95,7 @@ def _errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except click.UsageError as error:
-        if isinstance(error, UsageInOneLine) or not error.message:  # help, for want of arguments
+        if isinstance(error, (UsageInOneLine, *_HELP)):
             raise
         raise UsageInOneLine(error.format_message(), error.ctx) from error
     except NeardupError as error:  # anything else is a bug, and keeps its traceback

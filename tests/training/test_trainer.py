@@ -207,6 +207,20 @@ def test_keras_keeps_its_policy(paths, tmp_path):
         keras.config.set_dtype_policy(before)
 
 
+def test_in_float16_a_checkpoint_holds_the_scale_of_the_loss(paths, tmp_path):
+    objective = Copies(replace(RECIPE, precision="mixed_float16"), paths, TINY)
+    network = objective.build(0)
+    batch = objective.stretch(network, 0, lambda: None).batches.make(0)
+    average = MovingAverage({}, 0.9)
+    fresh = Checkpoint.of(network, average, 0, 0, {})
+    network.train_on_batch(batch.images, batch.targets)
+    Checkpoint.of(network, average, 1, 0, {}).write(tmp_path / "checkpoint.npz")
+    again = objective.build(0)
+    Checkpoint.read(tmp_path / "checkpoint.npz").restore(again)
+    assert len(fresh.state) == len(Checkpoint.of(again, average, 1, 0, {}).state)
+    assert int(again.optimizer.iterations.numpy()) == int(network.optimizer.iterations.numpy())
+
+
 def test_sigterm_interrupts_for_as_long_as_it_should():
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt), sigterm_interrupts():

@@ -70,7 +70,8 @@ def freeze_trunk(trunk: keras.Model) -> None:
 def compile_network(network: Network, optimizer: keras.optimizers.Optimizer) -> None:
     """Make what follows train by this optimizer, and whatever is trainable now."""
     network.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
-    optimizer.build(network.trainable_variables)
+    # In float16 Keras has put it into one that scales the loss: all of its variables belong in a checkpoint.
+    network.optimizer.build(network.trainable_variables)
 
 
 class Reference:

@@ -44,9 +44,11 @@ class Large:
 
     name: str
     most_bytes: int
+    go_on: threading.Event | None
     label: None = None
 
     def read(self):
+        assert self.go_on is None or self.go_on.wait(10)
         return f"no image {self.name}".encode()
 
 
@@ -155,23 +157,56 @@ def test_what_is_sent_to_an_executor_can_be_pickled(photos):
 )
 def test_large_files_are_under_way_as_memory_allows(size_bytes, most):
     """As many as there are workers, four, while they fit the larger limit; more than that within the smaller one."""
-    sources = [Large(str(number), size_bytes) for number in range(40)]
-    put, highest = 0, 0
+    go_on = threading.Event()
+    sources = [Large(str(number), size_bytes, go_on) for number in range(40)]
+    pulled, found = [], []
 
-    def counted():
-        nonlocal put, highest
+    def pull():
         for source in sources:
+            pulled.append(source)
             yield source
-            put += 1
-            highest = max(highest, put - taken)
 
-    taken = 0
-    with Threads(4) as executor:
-        for source, image in prepare_in_order(counted(), executor, Decode(16)):
-            assert source is sources[taken]
-            assert image.error == "not an image of a known format"
-            taken += 1
-    assert (taken, highest) == (40, most)
+    def consume():
+        with Threads(4) as executor:
+            found.extend(prepare_in_order(pull(), executor, Decode(16)))
+
+    consumer = threading.Thread(target=consume)
+    consumer.start()
+    deadline = time.monotonic() + 10
+    while len(pulled) < most + 1 and time.monotonic() < deadline:  # the last one waits for room
+        time.sleep(0.001)
+    time.sleep(0.02)
+    assert len(pulled) == most + 1
+    go_on.set()
+    consumer.join()
+    assert [source for source, _ in found] == sources
+    assert {image.error for _, image in found} == {"not an image of a known format"}
+
+
+def test_a_slow_image_does_not_hold_up_those_behind_it(photos):
+    """However large they are: what is decoded takes no room, and comes in its turn."""
+    go_on = threading.Event()
+    sources = [Large("slow", MOST_BYTES // 2, go_on), *(Large(str(n), MOST_BYTES // 3, None) for n in range(20))]
+    decoded = []
+
+    class Counting(Threads):
+        def submit(self, function, item):
+            future = super().submit(function, item)
+            if isinstance(function, Decode):
+                future.add_done_callback(decoded.append)
+            return future
+
+    def release():
+        while len(decoded) < 20:
+            time.sleep(0.001)
+        go_on.set()
+
+    releaser = threading.Thread(target=release)
+    releaser.start()
+    with Counting(2) as executor:
+        found = list(prepare_in_order(sources, executor, Decode(16)))
+    releaser.join()
+    assert [source for source, _ in found] == sources
 
 
 def test_nothing_is_kept_of_what_was_handed_on(photos):

@@ -27,9 +27,9 @@ from neardup.sources import Source
 
 # Images under way: those that wait for a slow one before them, or for the model. Prepared ones at 176 px take 12 MB.
 AHEAD = 4 * BATCH
-# File content in memory, read and not yet handed on: of small files as much as keeps every worker busy while the model
-# has the calling thread; of large ones as many as there are workers; a huge one alone.
-BYTES_AHEAD = 32 * 2**20
+# File content in memory, read or being read, and not yet decoded: of small files as much as keeps every worker busy
+# while the model has the calling thread; of large ones as many as there are workers; a huge one alone.
+BYTES_AHEAD = 64 * 2**20
 MOST_BYTES = 256 * 2**20
 
 T = TypeVar("T")
@@ -134,7 +134,10 @@ def prepare_in_order(
         for source in sources:
             size_bytes = source.most_bytes
             while not window.has_room(size_bytes):
-                yield window.take()
+                if window.is_ready:
+                    yield window.take()
+                else:
+                    window.wait()
             window.put(source, size_bytes)
         while window:
             yield window.take()
@@ -158,32 +161,39 @@ class _Window(Generic[S]):
     def __init__(self, executor: Executor, decode: Decode, is_known: Callable[[bytes], bool]) -> None:
         self._executor, self._decode, self._is_known = executor, decode, is_known
         self._images: deque[_Image[S]] = deque()
-        self._held_bytes = 0
+        self._undecoded, self._undecoded_bytes = 0, 0
         self._done: SimpleQueue[_Image[S]] = SimpleQueue()  # images whose step is over
 
     def __len__(self) -> int:
         return len(self._images)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the first one can be taken without waiting."""
+        return self._images[0].result is not None
+
     def has_room(self, size_bytes: int) -> bool:
-        limit = MOST_BYTES if len(self) < self._executor.workers else BYTES_AHEAD
-        return not self or (len(self) < AHEAD and self._held_bytes + size_bytes <= limit)
+        while not self._done.empty():
+            self.wait()
+        limit = MOST_BYTES if self._undecoded < self._executor.workers else BYTES_AHEAD
+        return len(self) < AHEAD and (self._undecoded_bytes + size_bytes <= limit or not self._undecoded)
 
     def put(self, source: S, size_bytes: int) -> None:
         image = _Image(source, size_bytes)
         self._images.append(image)
-        self._held_bytes += size_bytes
+        self._undecoded += 1
+        self._undecoded_bytes += size_bytes
         self._begin(image, self._executor.submit(read, source))
-        while not self._done.empty():
-            self._go_on(self._done.get())
 
     def take(self) -> tuple[S, Prepared]:
         """The first one; while it is waited for, the others go on."""
-        first = self._images[0]
-        while first.result is None:
-            self._go_on(self._done.get())
-        self._images.popleft()
-        self._held_bytes -= first.size_bytes
-        return first.source, first.result
+        while (result := self._images[0].result) is None:
+            self.wait()
+        return self._images.popleft().source, result
+
+    def wait(self) -> None:
+        """Until a step of some image is over; then the image goes on."""
+        self._go_on(self._done.get())
 
     def cancel(self) -> None:
         for image in self._images:
@@ -198,12 +208,12 @@ class _Window(Generic[S]):
         assert image.step is not None
         done = image.step.result()
         image.step = None  # it knows the image by its callback: a circle, which would keep both in memory
-        if isinstance(done, Prepared):
-            image.result = done
-        elif done.error is not None or self._is_known(done.digest):
-            image.result = Prepared(done.digest, error=done.error)
-        else:
+        if isinstance(done, Content) and done.error is None and not self._is_known(done.digest):
             self._begin(image, self._executor.submit(self._decode, done))
+            return
+        image.result = done if isinstance(done, Prepared) else Prepared(done.digest, error=done.error)
+        self._undecoded -= 1
+        self._undecoded_bytes -= image.size_bytes
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ FLOOR, TABLES_FLOOR = 0.40, 0.70
 # Of each content, so many candidates at the most, the closest.
 MOST = 64
 # The same for what is close to a part of a picture, where parts were indexed: few are pasted into anything.
-PARTS_FLOOR, PARTS_MOST = 0.45, 8
+PARTS_FLOOR, PARTS_MOST = 0.40, 24
 _BLOCK_VALUES = 1 << 24
 
 

@@ -17,7 +17,7 @@ from tests.review.test_security import ask as ask
 
 def test_summaries_and_details(ask, client):
     answer = ask("/api/groups").json
-    assert [group["kind"] for group in answer["groups"]] == ["near", "near", "exact"]
+    assert [group["kind"] for group in answer["groups"]] == ["copy", "copy", "exact"]
     assert answer["groups"][0]["marks"] == [None, None, None]
     assert answer["totals"] == {"groups": 3, "decided": 0, "drops": 0, "drop_bytes": 0, "different": 0, "size": "0 B"}
     details = ask("/api/groups/0").json

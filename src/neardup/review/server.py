@@ -75,7 +75,7 @@ def create_app(review: Review, guard: Guard) -> "flask.Flask":
         found = pictures.difference(*_paths(review, group, first, second))
         return {
             "aligned": found.jpeg is not None,
-            "relation": _known_relation(review.groups[group], first, second) or found.relation,
+            "relation": _relation(review.groups[group], first, second, found.relation),
             "steps": found.steps,
             "confidence": found.confidence,
         }
@@ -216,11 +216,11 @@ def _within(body: Any) -> str:
     return part
 
 
-def _known_relation(group: DuplicateGroup, first: int, second: int) -> Relation | None:
-    """As it was found when the images were grouped, with every byte and frame looked at."""
-    if group.members[first].digest == group.members[second].digest:
-        return "exact"
-    return group.members[second].relation if first == 0 else None
+def _relation(group: DuplicateGroup, first: int, second: int, seen: Relation) -> Relation:
+    """seen: by looking at the pixels, which cannot tell a copy from equal files."""
+    before, after = group.members[first], group.members[second]
+    is_exact = before.digest == after.digest or (first == 0 and after.relation == "exact" and seen == "copy")
+    return "exact" if is_exact else seen
 
 
 def _state(review: Review) -> dict[str, Any]:

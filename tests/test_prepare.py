@@ -156,7 +156,7 @@ def test_what_is_sent_to_an_executor_can_be_pickled(photos):
     ("size_bytes", "most"), [(MOST_BYTES + 1, 1), (MOST_BYTES // 2, 2), (BYTES_AHEAD // 2, 4), (BYTES_AHEAD // 16, 16)]
 )
 def test_large_files_are_under_way_as_memory_allows(size_bytes, most):
-    """As many as there are workers, four, while they fit the larger limit; more than that within the smaller one."""
+    """Two for each of two workers while they fit the larger limit; more than that within the smaller one."""
     go_on = threading.Event()
     sources = [Large(str(number), size_bytes, go_on) for number in range(40)]
     pulled, found = [], []
@@ -167,7 +167,7 @@ def test_large_files_are_under_way_as_memory_allows(size_bytes, most):
             yield source
 
     def consume():
-        with Threads(4) as executor:
+        with Threads(2) as executor:
             found.extend(prepare_in_order(pull(), executor, Decode(16)))
 
     consumer = threading.Thread(target=consume)

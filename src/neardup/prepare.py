@@ -28,7 +28,7 @@ from neardup.sources import Source
 # Images under way: those that wait for a slow one before them, or for the model. Prepared ones at 176 px take 12 MB.
 AHEAD = 4 * BATCH
 # File content in memory, read or being read, and not yet decoded: of small files as much as keeps every worker busy
-# while the model has the calling thread; of large ones as many as there are workers; a huge one alone.
+# while the model has the calling thread; of large ones two for each worker; a huge one alone.
 BYTES_AHEAD = 64 * 2**20
 MOST_BYTES = 256 * 2**20
 
@@ -175,7 +175,7 @@ class _Window(Generic[S]):
     def has_room(self, size_bytes: int) -> bool:
         while not self._done.empty():
             self.wait()
-        limit = MOST_BYTES if self._undecoded < self._executor.workers else BYTES_AHEAD
+        limit = MOST_BYTES if self._undecoded < 2 * self._executor.workers else BYTES_AHEAD
         return len(self) < AHEAD and (self._undecoded_bytes + size_bytes <= limit or not self._undecoded)
 
     def put(self, source: S, size_bytes: int) -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from neardup.cli.evaluate import evaluate
-from neardup.embedding import load_embedder
+from neardup.embedding import Embedder, load_embedder
 from neardup.embedding.architecture import Architecture
 from neardup.embedding.export import export_model
 from neardup.errors import BadInput
@@ -32,14 +32,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Judge:
+class Judge(Embedder):
     """A real embedder's name and size with rows of our own: `judge` maps prepared pixels to a (16,) row."""
 
-    dim = 16
-
     def __init__(self, model: Path, judge) -> None:
-        self._embedder, self._judge = load_embedder(str(model)), judge
-        self.model, self.engine = self._embedder.model, self._embedder.engine
+        real = load_embedder(str(model))
+        super().__init__(real.model, real.engine)
+        self._judge = judge
 
     def embed_prepared(self, pixels: np.ndarray) -> np.ndarray:
         rows = np.stack([self._judge(picture) for picture in pixels]).astype(np.float32)
@@ -83,7 +82,7 @@ def test_an_embedder_that_takes_all_for_one_loses_all_but_one(tmp_path, model):
     assert scores.copies_taken in (9, 12)
     assert scores.recall == dict.fromkeys(COPIES, 1.0)
     assert scores.missed == ()
-    assert {mistake.relation for mistake in scores.mistakes} <= {"near", "copy", "exact"}
+    assert {mistake.relation for mistake in scores.mistakes} == {None}  # by similarity alone: nobody looked
 
 
 def test_an_embedder_that_knows_colours_finds_the_copies_of_plain_colours_alone(tmp_path, model):

@@ -59,10 +59,10 @@ def test_totals_and_groups_are_told(tmp_path):
     freed = sum(member.size_bytes for group in groups for member in group.members[1:])
     report = tmp_path / "report.html"
     totals = write_report(groups, report, title="Holiday", facts=["index /photos"])
-    assert totals == Totals(groups=2, images=5, exact=1, near=2, freed_bytes=freed)
+    assert totals == Totals(groups=2, images=5, exact=1, copy=2, freed_bytes=freed)
     page = read(report)
     templates = page.all("template")
-    assert [template["data-kind"] for template in templates] == ["near", "exact"]
+    assert [template["data-kind"] for template in templates] == ["copy", "exact"]
     assert [template["data-images"] for template in templates] == ["3", "2"]
     assert float(templates[0]["data-least"]) == pytest.approx(0.97, abs=0.011)
     assert sum(int(template["data-freed"]) for template in templates) == freed
@@ -82,8 +82,8 @@ def test_relations_and_changes_are_told(tmp_path):
     members = [replace(m, relation=r, change=c) for m, (r, c) in zip(others, found, strict=True)]
     write_report([group_of(keeper, *members)], tmp_path / "report.html")
     page = read(tmp_path / "report.html")
-    assert [page.texts[f"badge {name}"] for name in ("copy", "edited")] == [["copy"], ["edited"]]
-    assert page.texts["badge near"] == ["near", "near"]  # the group, and the one that nobody looked at
+    assert [page.texts[f"badge {name}"] for name in ("copy", "edited")] == [["1 copy", "copy"], ["1 edited", "edited"]]
+    assert page.texts["badge near"] == ["1 near", "near"]  # the group, and the one that nobody looked at
     assert page.texts["change"] == ["scaled to 62 %", "other content on <2 %>"]
 
 

@@ -179,7 +179,7 @@ def test_relations_in_the_page(open_review, related, tmp_path):
         browser.switch_to.active_element.send_keys("backup")
         page.sees("#accept-copies", "Accept copies here")
         page.sees("#heading", "Group 2 of 2")
-        page.press("\ue00c")  # Escape leaves the field
+        page.press("\ue007")  # Enter leaves the field
         page.press("c")
         page.sees("#toast", "Copies of 1 group with “backup” in their path")
         assert review.marks(0) == (None,) * 6

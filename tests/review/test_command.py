@@ -26,7 +26,9 @@ def test_it_prints_its_url_and_ends_when_asked(tmp_path, tiny_model, photos, num
     model = str(tiny_model.folder)
     arguments = ["index", str(tmp_path / "photos"), "--index", str(index), "--model", model]
     assert CliRunner().invoke(main, arguments).exit_code == 0
-    run = "from neardup.cli.review import review; review(prog_name='review')"
+    # A shell's background job starts with SIGINT ignored, and hands that on.
+    awake = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    run = f"{awake}; from neardup.cli.review import review; review(prog_name='review')"
     process = subprocess.Popen(
         [sys.executable, "-c", run, "--index", str(index), "--format", "json", "--min-similarity=-1"],
         stdout=subprocess.PIPE,

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neardup.matching.colours import Colours
-from neardup.matching.evidence import DIFFERS, MORE, MORE_AROUND, SEAM, Evidence
+from neardup.matching.evidence import DIFFERS, MORE, MORE_AROUND, RELATIONS, SEAM, Evidence
+from neardup.matching.words import change, lost
 
 share = st.floats(0, 1)
 evidence = st.builds(
@@ -88,3 +89,43 @@ def test_who_shows_all_of_whom():
     assert (screen.a_shows_all_of_b, screen.b_shows_all_of_a, screen.original) == (False, True, "a")
     assert Evidence("exact", 1.0).b_shows_all_of_a
     assert not Evidence("similar", 0.3).b_shows_all_of_a
+
+
+# What JSON can hold: integers of any length, and numbers beyond what a float has.
+odd = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.text(max_size=3),
+    st.sampled_from(["a", "b", "copy", "exact", 10**400, -(10**400), 2**31, 1e308, -1e308, 5e-324, -1, 2, 1.5, 0]),
+    st.floats(),
+    st.lists(st.floats(allow_nan=False), max_size=10),
+    st.lists(st.one_of(st.sampled_from([0, 1, -1, 1e308, 1e-308, 10**400, True, None]), st.floats()), min_size=9,
+             max_size=9),
+    st.lists(st.one_of(st.sampled_from([0, 1, -1, 1e9, 1e-9, 1e-6]), st.floats(-1e9, 1e9), st.floats(-2, 2)),
+             min_size=8, max_size=8).map(lambda eight: [*eight, 1]),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)  # fmt: skip
+ODD_COLOURS = st.fixed_dictionaries(
+    {name: odd for name in ("brightness", "contrast", "saturation", "grey", "other")}
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=300)
+@given(evidence, st.sampled_from([*Evidence.__dataclass_fields__, "more"]), st.one_of(odd, ODD_COLOURS))
+def test_what_anyone_may_have_written_is_refused_or_of_use(found, name, value):
+    """Either it is refused, or everything that is ever asked of it has an answer."""
+    written = {**found.to_json(), name: value}
+    try:
+        read = Evidence.from_json(json.loads(json.dumps(written)))
+    except ValueError:
+        return
+    for each in (read, read.reversed()):
+        assert each.relation in RELATIONS
+        assert 0 <= each.confidence <= 1
+        assert each.original in ("a", "b", None)
+        assert isinstance(each.a_shows_all_of_b, bool)
+        for sizes in (((480, 360), (200, 100)), ((1, 1), (20_000, 3))):
+            alignment = each.alignment(*sizes)
+            assert alignment is None or 0 <= alignment.shown_of_a <= 1
+            for said in (change(each, *sizes), lost(each, *sizes)):
+                assert said is None or len(said) < 1000

@@ -14,22 +14,9 @@ from neardup.matching.features import find_features
 from neardup.matching.judge import judge
 from neardup.matching.picture import Picture, load_picture, picture_of
 from neardup.matching.words import change, lost, steps
+from tests.conftest import draw_scene
 
 WIDTH, HEIGHT = 480, 360
-
-
-def draw_scene(seed: int, width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
-    """Overlapping coloured shapes with texture: plenty of details, none of which repeats."""
-    rng = np.random.default_rng(seed)
-    noise = Image.fromarray(rng.integers(60, 200, (height // 12, width // 12, 3), np.uint8))
-    image = noise.resize((width, height), Image.Resampling.BICUBIC)
-    draw = ImageDraw.Draw(image)
-    for _ in range(220):
-        x, y = rng.integers(0, width), rng.integers(0, height)
-        w, h = rng.integers(6, 60, 2)
-        shape = draw.ellipse if rng.random() < 0.5 else draw.rectangle
-        shape((x, y, x + w, y + h), fill=tuple(rng.integers(0, 255, 3).tolist()))
-    return image.filter(ImageFilter.GaussianBlur(0.7))
 
 
 def picture(image: Image.Image) -> Picture:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.matching.agreement import Agreement, Laid, agreement, lay
-from neardup.matching.maps import Map, Matrix, find_maps, refine, supporters, whole_maps, whole_views
+from neardup.matching.maps import Map, Matrix, find_maps, is_plausible, refine, supporters, whole_maps, whole_views
 from neardup.matching.picture import Glance, Picture
 
 # Keypoints that agree with some map by accident: at most 4 between strangers, 5 in one pair of a hundred.
@@ -35,6 +35,8 @@ def align(a: Picture, b: Picture, known: Matrix | None = None) -> Aligned | None
     known: a map to start from, as composed from those of other pairs, in working pixels
     """
     size_a, size_b = _size(a), _size(b)
+    if known is not None and not is_plausible(known, size_a):
+        known = None
     maps = [Map(known, 0, 0)] if known is not None else find_maps(a.features, b.features, size_a, size_b)
     found = [_measured(a, b, each) for each in maps if known is not None or each.inliers >= FEWEST_INLIERS]
     best = max(found, key=_worth, default=None)

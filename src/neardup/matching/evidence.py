@@ -1,6 +1,5 @@
 """What comparing two pictures has found: measured once, kept with an index, told in words from either side."""
 
-import math
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
@@ -10,7 +9,7 @@ from neardup.matching.colours import Colours
 from neardup.matching.coverage import SEAM
 from neardup.matching.geometry import Alignment, Size, describe
 from neardup.matching.lazy import lazy
-from neardup.matching.maps import inverse
+from neardup.matching.maps import inverse, is_plausible
 
 Relation = Literal["exact", "copy", "edited", "similar", "other"]
 RELATIONS: tuple[Relation, ...] = get_args(Relation)
@@ -25,6 +24,8 @@ MORE_AROUND = 0.004
 DIFFERS = 0.005
 # Share of the overlap in other colours.
 RECOLOURED = 0.06
+# Between whole pictures, of which one may be a single pixel; an index from elsewhere may hold anything.
+_ANY = 1e6
 
 
 @dataclass(frozen=True)
@@ -134,8 +135,11 @@ class Evidence:
         )
 
     def alignment(self, size_a: Size, size_b: Size) -> Alignment | None:
-        """The map in a person's terms; sizes: width and height of the whole pictures."""
-        return None if self.matrix is None else describe(np.array(self.matrix).reshape(3, 3), size_a, size_b)
+        """The map in a person's terms, None where there is none; sizes: width and height of the whole pictures."""
+        matrix = None if self.matrix is None else np.array(self.matrix).reshape(3, 3)
+        if matrix is None or not is_plausible(matrix, size_a, largest=_ANY, stretched=_ANY):
+            return None
+        return describe(matrix, size_a, size_b)
 
     def to_json(self) -> dict[str, Any]:
         """Without the fields that are as where nothing was found: most pairs have nothing to do with each other."""
@@ -151,14 +155,18 @@ class Evidence:
             raise ValueError("relation")
         if given["matrix"] is not None:
             given["matrix"] = _numbers(given["matrix"], 9)
-            if abs(np.linalg.det(np.array(given["matrix"]).reshape(3, 3))) < 1e-12:
+            matrix = np.array(given["matrix"]).reshape(3, 3)
+            # The second: of the inverse, the number that it is divided by.
+            if matrix[2, 2] != 1 or min(abs(np.linalg.det(part)) for part in (matrix, matrix[:2, :2])) < 1e-12:
                 raise ValueError("matrix")
         if not isinstance(given["frames_differ"], bool) or not isinstance(given["everywhere"], bool):
             raise ValueError("frames_differ, everywhere")
         for name in _COUNTS:
-            if not isinstance(given[name], int) or not 0 <= given[name] < 1 << 31:
+            if type(given[name]) is not int or not 0 <= given[name] < 1 << 31:
                 raise ValueError(name)
         [*shares] = _numbers([given[name] for name in _SHARES], len(_SHARES))
+        if not 0 <= shares[0] <= 1:
+            raise ValueError("confidence")
         given |= dict(zip(_SHARES, shares, strict=True))
         colours = given["colours"]
         if colours is not None:
@@ -166,6 +174,8 @@ class Evidence:
         return cls(**given)
 
 
+# No measure of two pictures is larger.
+_MOST = 1e9
 _NAMES = {field.name for field in fields(Evidence)}
 _NOTHING: dict[str, Any] = {field.name: field.default for field in fields(Evidence) if field.default is not MISSING}
 _SIDES = ("framed", "clean", "sharper")
@@ -178,7 +188,8 @@ _SHARES = (
 def _numbers(values: Any, count: int) -> tuple[float, ...]:
     if not isinstance(values, list | tuple) or len(values) != count:
         raise ValueError("numbers")
-    if not all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values):
+    # Compared as they are: JSON has integers that no float holds. Not a number is not between the two.
+    if not all(type(value) in (int, float) and -_MOST <= value <= _MOST for value in values):
         raise ValueError("numbers")
     return tuple(map(float, values))
 

@@ -23,6 +23,8 @@ _REPROJECTION = 4.0
 # even where nothing is in perspective.
 _MORE = 1.2
 _FEWEST = 4
+# Of maps between working pictures: pixels of one for one of the other, and one side's over the other's.
+_LARGEST, _STRETCHED = 50.0, 4.0
 _RANSAC: dict[str, Any] = {"ransacReprojThreshold": _REPROJECTION, "maxIters": 2000, "confidence": 0.995}
 
 _FLIP = np.array([[-1.0, 0, 1], [0, 1, 0], [0, 0, 1]])  # of the unit square
@@ -140,15 +142,17 @@ def _closest(nearest: NDArray[np.int64], distances: NDArray[np.float32], n: int)
     return result
 
 
-def is_plausible(matrix: Matrix, size: tuple[int, int]) -> bool:
+def is_plausible(
+    matrix: Matrix, size: tuple[int, int], *, largest: float = _LARGEST, stretched: float = _STRETCHED
+) -> bool:
     """Maps that squeeze a picture to a line or turn it inside out come from accidental matches."""
-    linear = linear_at(matrix, size[0] / 2, size[1] / 2)
+    linear = linear_at(matrix, size[0] / 2, size[1] / 2) if np.isfinite(matrix).all() else None
     if linear is None:
         return False
     widest, narrowest = np.linalg.svd(linear, compute_uv=False)
     corners = np.array([[0, 0, 1], [size[0], 0, 1], [size[0], size[1], 1], [0, size[1], 1.0]]) @ matrix[2]
     same_side = bool((corners > 0).all() or (corners < 0).all())
-    return same_side and bool(narrowest > 0.02 and widest < 50 and widest < 4 * narrowest)
+    return same_side and bool(narrowest > 1 / largest and widest < largest and widest < stretched * narrowest)
 
 
 def linear_at(matrix: Matrix, x: float, y: float) -> Matrix | None:

@@ -32,7 +32,7 @@ def test_frames_are_counted_and_some_are_read(format, count, sampled):
     found = read_frames(film(count, format), sample=3, edge=32)
     assert found.count == count
     assert [frame.shape for frame in found.later] == [(24, 32, 3)] * len(sampled)
-    levels = [int(round(float(np.median(frame[..., 0])) / 20)) for frame in found.later]
+    levels = [round(float(np.median(frame[..., 0])) / 20) for frame in found.later]
     assert levels == sampled
 
 

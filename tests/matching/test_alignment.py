@@ -95,8 +95,8 @@ def test_either_way_round_the_map_is_the_inverse(scene):
     changed = scene.crop((60, 30, 360, 255)).resize((400, 300), Image.Resampling.BICUBIC)
     there, _ = aligned(scene, changed)
     back, _ = aligned(changed, scene)
-    np.testing.assert_allclose(outline(back.matrix @ there.matrix, (WIDTH, HEIGHT)), outline(np.eye(3), (WIDTH, HEIGHT)),
-                               atol=1)  # fmt: skip
+    both = outline(back.matrix @ there.matrix, (WIDTH, HEIGHT))
+    np.testing.assert_allclose(both, outline(np.eye(3), (WIDTH, HEIGHT)), atol=1)
     assert (there.shown_of_a, there.shown_of_b) == pytest.approx((back.shown_of_b, back.shown_of_a), abs=0.005)
 
 

@@ -105,9 +105,7 @@ odd = st.one_of(
              min_size=8, max_size=8).map(lambda eight: [*eight, 1]),
     st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
 )  # fmt: skip
-ODD_COLOURS = st.fixed_dictionaries(
-    {name: odd for name in ("brightness", "contrast", "saturation", "grey", "other")}
-)  # fmt: skip
+ODD_COLOURS = st.fixed_dictionaries(dict.fromkeys(("brightness", "contrast", "saturation", "grey", "other"), odd))
 
 
 @settings(deadline=None, max_examples=300)

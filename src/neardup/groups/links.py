@@ -99,6 +99,7 @@ def confirm(
         done = totals.linked + totals.confirmed + totals.refused + totals.unread + totals.left_out
         on_progress(done, len(pairs))
         looker.record_if_due()
+    on_progress(len(pairs), len(pairs))  # the last ones may all have been linked
     totals.remembered = looker.remembered
     for content, reason in sorted(looker.unreadable.items()):
         totals.unreadable.append((str(images.path(images.of(content)[0])), reason))

@@ -105,7 +105,8 @@ def test_a_copy_found_late_begins_the_counting_anew(tmp_path):
     colours["same.png"] = Image.new("RGB", (12, 9), colours["0.png"].getpixel((0, 0)))
     images = Images(index_files(tmp_path / "index", save_gallery(tmp_path / "photos", colours)))
     named = [("0", str(n)) for n in range(1, MOST_REFUSED)]
-    links, _ = confirmed(images, pairs_of(images, *named, ("0", "same"), *(("0", str(MOST_REFUSED + n)) for n in range(4))))
+    others = [("0", str(MOST_REFUSED + n)) for n in range(4)]
+    links, _ = confirmed(images, pairs_of(images, *named, ("0", "same"), *others))
     assert (links.totals.confirmed, links.totals.left_out) == (1, 0)
 
 
@@ -124,7 +125,8 @@ def test_a_collage_joins_nothing_together(collage, tmp_path):
     images = Images(index)
     number = numbers_of(images)
     links, _ = confirmed(images, pairs_of(images, ("one", "collage"), ("two", "collage"), ("one", "two")))
-    evidence = [links.evidence[min(number[n], number["collage"]), max(number[n], number["collage"])] for n in ("one", "two")]
+    pairs = [sorted((number[name], number["collage"])) for name in ("one", "two")]
+    evidence = [links.evidence[a, b] for a, b in pairs]
     assert [found.relation for found in evidence] == ["edited", "edited"]
     assert len({links.roots.find(content) for content in range(3)}) == 3
     # It resembles one of the two at least, and never is what is kept for them.
@@ -158,7 +160,7 @@ def gallery(tmp_path: Path) -> list[Path]:
 
 
 def expected(groups: list[list[tuple[str, str | None]]]) -> bool:
-    found = [{name: relation for name, relation in group} for group in groups]
+    found = [dict(group) for group in groups]
     return [set(group) for group in found] == [
         {"1 original", "1 half", "1 crop", "1 mirrored", "1 written", "z copy"},
         {"2 original", "2 half", "2 crop", "2 mirrored", "2 written"},

@@ -21,7 +21,7 @@ from neardup.cli.train import recipe_options
 from neardup.embedding import load_embedder
 from neardup.evaluation.labels import LabelScores, score_labels
 from neardup.images import find_images, load_image
-from neardup.jobs.train import train_on
+from neardup.training.job import train_on
 from neardup.training.labels.split import Labelled, Split, split
 from neardup.training.recipe import LabelRecipe
 

@@ -13,7 +13,7 @@ from neardup.embedding.architecture import Architecture
 from neardup.embedding.model import find_model
 from neardup.embedding.weights import load_weights
 from neardup.errors import BadInput
-from neardup.jobs import train as job
+from neardup.training import job
 from neardup.training.recipe import CopyRecipe
 from tests.conftest import TINY, draw_photo
 

@@ -103,7 +103,7 @@ def train(
         raise click.UsageError(f"{names}: {'not with' if labelled else 'only with'} --labelled")
     if settings["frozen_blocks"] and start == "none":
         raise click.UsageError("--frozen-blocks keeps weights as they were at the start; give some with --start")
-    from neardup.jobs import train as job
+    from neardup.training import job
     from neardup.output import emit, note
     from neardup.output.figures.training import plot_curve
     from neardup.output.train import render_training

@@ -17,14 +17,16 @@ from neardup.groups.assign import Assignment, Group, Ties
 from neardup.groups.folders import FolderRule, number_folders
 from neardup.groups.images import Images
 from neardup.groups.keep import KeepPolicy, keep_order
-from neardup.groups.links import Links, Totals, confirm, is_pasted
+from neardup.groups.links import Links, Totals, confirm
 from neardup.groups.looking import Looker, Progress
 from neardup.groups.members import DuplicateGroup, Member, pairs_of_group
 from neardup.groups.neighbours import Neighbours, neighbours_of, pairs_above, propose
+from neardup.groups.standing import Compare, Standing, settle, standing_of
 from neardup.groups.ties import ConfirmedTies, CosineTies, relation_to_keeper
 from neardup.groups.units import Units
 from neardup.index import Index
 from neardup.index.notes import Pair, Verdict
+from neardup.matching.threads import without_blas_threads
 from neardup.matching.words import SAME_FILE, SAME_PIXELS, change, lost
 
 __all__ = ["DuplicateGroup", "FolderRule", "KeepPolicy", "Member", "Totals", "find_groups", "pairs_of_group"]
@@ -67,12 +69,12 @@ def find_groups(
     run = _Run(images, units, keep or KeepPolicy(), folders)
     with Looker(images) as looker:
         if min_similarity is not None:
-            found = run.by_cosine(min_similarity)
+            found, compare = run.by_cosine(min_similarity), None
         else:
-            found = run.by_looking(looker, similar, threads or cores(), on_progress, on_totals)
+            found, compare = run.by_looking(looker, similar, threads or cores(), on_progress, on_totals)
         found.sort(key=lambda group: images.paths[group.members[0]])
         for group in found:
-            yield _described(images, units, looker, group, looks=min_similarity is None)
+            yield _described(images, units, looker, group, compare)
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,8 @@ class _Run:
 
     def by_cosine(self, min_similarity: float) -> list[Group]:
         neighbours = neighbours_of(pairs_above(self.images, min_similarity), len(self.images))
-        return self._assign(
-            CosineTies(self.images, neighbours, min_similarity), _shared_margins(self.images, neighbours)
-        )
+        ties = CosineTies(self.images, neighbours, min_similarity)
+        return self._assign(ties, self._order(_shared_margins(self.images, neighbours)))
 
     def by_looking(
         self,
@@ -95,24 +96,33 @@ class _Run:
         threads: int,
         on_progress: Progress,
         on_totals: Callable[[Totals], None],
-    ) -> list[Group]:
+    ) -> tuple[list[Group], Compare]:
         pairs, floor = propose(self.images)
-        with ThreadPoolExecutor(threads, "look") as pool:
-            links = confirm(self.images, pairs, looker, pool, floor=floor, on_progress=on_progress)
-        on_totals(links.totals)
-        ties = ConfirmedTies(self.images, links, looker, similar=similar)
         margins = _shared_margins(self.images, neighbours_of(pairs, len(self.images)))
-        return self._assign(ties, margins, *_standing(links, len(self.images)))
+        with without_blas_threads(), ThreadPoolExecutor(threads, "look") as pool:
+            links = confirm(self.images, pairs, looker, pool, floor=floor, on_progress=on_progress)
+            ties = ConfirmedTies(self.images, links, looker, similar=similar)
+            standing = standing_of(links, len(self.images))
+            order = self._order(margins, standing)
+            settle(standing, self._components(links, order), ties.look, pool, by_origin=self.keep.order == "best")
+            on_totals(links.totals)
+            return self._assign(ties, self._order(margins, standing)), ties.evidence
 
-    def _assign(
-        self,
-        ties: Ties,
-        margins: NDArray[np.float32],
-        containers: NDArray[np.bool_] | None = None,
-        derived: NDArray[np.bool_] | None = None,
-    ) -> list[Group]:
+    def _components(self, links: Links, order: NDArray[np.int64]) -> list[list[int]]:
+        """Contents that links join, those to keep first."""
+        found: dict[int, list[int]] = {}
+        for content in dict.fromkeys(self.images.contents[order].tolist()):
+            found.setdefault(links.roots.find(content), []).append(content)
+        return [component for component in found.values() if len(component) > 1]
+
+    def _assign(self, ties: Ties, order: NDArray[np.int64]) -> list[Group]:
+        folders = number_folders(self.images.paths, self.rule)
+        return Assignment(self.images, ties, order, self.units, self.rule, folders).run()
+
+    def _order(self, margins: NDArray[np.float32], standing: Standing | None = None) -> NDArray[np.int64]:
+        """Images, those to keep first."""
         images = self.images
-        order = keep_order(
+        return keep_order(
             self.keep,
             paths=images.paths,
             widths=images.widths,
@@ -120,23 +130,9 @@ class _Run:
             margins=margins,
             sizes=images.sizes,
             times=images.times,
-            containers=None if containers is None else containers[images.contents],
-            derived=None if derived is None else derived[images.contents],
+            containers=None if standing is None else standing.containers[images.contents],
+            derived=None if standing is None else standing.derived[images.contents],
         )
-        folders = number_folders(images.paths, self.rule)
-        return Assignment(images, ties, order, self.units, self.rule, folders).run()
-
-
-def _standing(links: Links, contents: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(contents,) each: what others were pasted into, and what was made from another: cropped, framed, written over."""
-    containers, derived = np.zeros(contents, bool), np.zeros(contents, bool)
-    for (a, b), found in links.evidence.items():
-        if found.is_confirmed and is_pasted(found):
-            containers[a] |= found.is_set_into_a and found.more_than("a")
-            containers[b] |= found.is_set_into_b and found.more_than("b")
-        derived[b] |= found.original == "a"
-        derived[a] |= found.original == "b"
-    return containers, derived
 
 
 def _shared_margins(images: Images, neighbours: Neighbours) -> NDArray[np.float32]:
@@ -154,12 +150,13 @@ def _shared_margins(images: Images, neighbours: Neighbours) -> NDArray[np.float3
     return shared[images.contents]
 
 
-def _described(images: Images, units: Units, looker: Looker, group: Group, *, looks: bool) -> DuplicateGroup:
+def _described(images: Images, units: Units, looker: Looker, group: Group, compare: Compare | None) -> DuplicateGroup:
+    """compare: where the pictures were looked at"""
     first, *others = group.members
     keeper = int(images.contents[first])
     kept = replace(_member(images, first, keeper), relation="exact")
     members = [
-        _compared(images, looker, _member(images, image, keeper), keeper, int(images.contents[image]), looks=looks)
+        _compared(images, looker, _member(images, image, keeper), keeper, int(images.contents[image]), compare)
         for image in others
     ]
     unit = units.find(keeper)
@@ -187,7 +184,9 @@ def _member(images: Images, image: int, keeper: int) -> Member:
     )
 
 
-def _compared(images: Images, looker: Looker, member: Member, keeper: int, content: int, *, looks: bool) -> Member:
+def _compared(
+    images: Images, looker: Looker, member: Member, keeper: int, content: int, compare: Compare | None
+) -> Member:
     """The member with its relation to the keeper."""
     if content == keeper:
         return replace(member, change=SAME_FILE)
@@ -195,10 +194,9 @@ def _compared(images: Images, looker: Looker, member: Member, keeper: int, conte
     a, b = min(keeper, content), max(keeper, content)
     if member.similarity >= _SAME and size_a == size_b and looker.shows_same_pixels(a, b):
         return replace(member, relation="exact", change=SAME_PIXELS)
-    found = looker.look(a, b) if looks else None
+    found = compare(keeper, content) if compare is not None else None
     if found is None:
         return member
-    found = found if keeper == a else found.reversed()
     relation = relation_to_keeper(found)
     return replace(
         member,

@@ -21,7 +21,6 @@ from neardup.matching.pixels import pixel_digest
 
 # Pictures that stay decoded, and keypoints that stay of others.
 _KEPT_BYTES, _GLANCE_BYTES, _GLANCE_SIZE = 192 << 20, 768 << 20, 80_000
-# One for all pairs that a glance was enough for: they may be millions.
 _STRANGERS = Evidence("other", 0.0)
 # Results are written to the index so often, in pairs looked at.
 _RECORD_EVERY = 2000
@@ -77,6 +76,8 @@ class Looker:
                 with self._lock:
                     self.looked_at += 1
                     self._new_links[self._digests(key)] = json.dumps(evidence.to_json())
+        if evidence is not None and evidence.relation == "other":
+            evidence = _STRANGERS  # one for all of them: they may be millions
         self._found[key] = evidence
         return evidence
 

@@ -1,5 +1,7 @@
 """Two ways to be tied to a keeper: by the cosine of the embeddings alone, and by looking at the pictures."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,9 +16,10 @@ from neardup.matching.maps import Matrix
 KEEPERS_OF_A_CROWD = 64
 # Keepers of one component that a content is compared with; each is a picture that the others do not show.
 MOST_KEEPERS = 6
+# Copies of a keeper through which others are compared with it, and how sure both looks have to be.
+MOST_COPIES, SURE = 6, 0.9
 # Contents that are gone through in search of a way along links from one to another.
 _MOST_WAYPOINTS = 500
-_RANKS: dict[Relation, int] = {"exact": 4, "copy": 3, "edited": 2, "similar": 1, "other": 0}
 
 
 class CosineTies:
@@ -72,6 +75,11 @@ class ConfirmedTies:
         for (a, b), found in links.evidence.items():
             self._linked.setdefault(a, {})[b] = found
             self._linked.setdefault(b, {})[a] = found
+        self._members: dict[int, list[int]] = {}  # of components
+        for content in sorted(self._linked):
+            self._members.setdefault(self._roots.find(content), []).append(content)
+        self._copies: dict[int, list[int]] = {}
+        self._through: dict[tuple[int, int], Evidence | None] = {}
         self._kept: set[int] = set()
         self._kept_in: dict[int, list[int]] = {}
 
@@ -83,15 +91,17 @@ class ConfirmedTies:
 
     def keepers_for(self, content: int) -> list[tuple[float, int]]:
         linked = self._linked.get(content, {})
-        near = [keeper for keeper in linked if keeper in self._kept]
-        near += [k for k in self._kept_in.get(self._roots.find(content), ())[:MOST_KEEPERS] if k not in linked]
+        own = self._kept_in.get(self._roots.find(content), [])
+        near = [*own[:MOST_KEEPERS], *(keeper for keeper in linked if keeper in self._kept and keeper not in own)]
         found = []
-        for keeper in near:
+        for place, keeper in enumerate(near):
             evidence = self.evidence(keeper, content)
             if evidence is None or not self._may_join(evidence):
                 continue
-            tie = 10 * _RANKS[relation_to_keeper(evidence)] + self._images.similarity(keeper, content)
-            found.append((tie, keeper))
+            # The first keeper of a component is the original, as far as can be seen. The others are versions that are
+            # too spoiled to be compared with it; what can is not to follow them.
+            earlier = -place if keeper in own else -MOST_KEEPERS
+            found.append((10.0 * (evidence.is_confirmed + earlier) + self._images.similarity(keeper, content), keeper))
         return found
 
     def _may_join(self, evidence: Evidence) -> bool:
@@ -106,12 +116,52 @@ class ConfirmedTies:
         self._kept_in.setdefault(self._roots.find(content), []).append(content)
 
     def evidence(self, keeper: int, content: int) -> Evidence | None:
-        """Of the keeper (a) and the content (b); looks at them where nobody has."""
-        a, b = min(keeper, content), max(keeper, content)
-        found = self._looker.known(a, b) or self._looker.look(a, b, self._composed(a, b))
+        """Of the keeper (a) and the content (b), through a copy of the keeper where the two are too far apart."""
+        found = self.look(keeper, content)
+        if found is None or found.is_confirmed or self._roots.find(keeper) != self._roots.find(content):
+            return found
+        if (keeper, content) not in self._through:
+            self._through[keeper, content] = self._through_a_copy(keeper, content)
+        return self._through[keeper, content] or found
+
+    def look(self, a: int, b: int) -> Evidence | None:
+        """Of the two themselves, compared where nobody has yet; from several threads, too."""
+        first, second = min(a, b), max(a, b)
+        found = self._looker.known(first, second) or self._looker.look(first, second, self._composed(first, second))
         if found is None:
             return None
-        return found if keeper == a else found.reversed()
+        return found if first == a else found.reversed()
+
+    def _through_a_copy(self, keeper: int, content: int) -> Evidence | None:
+        """Noise, strong compression and writing hide a little each, and together too much.
+
+        What a copy shows that is neither cut nor written over nor blurred, its keeper shows, too: a content that is
+        confirmed by such a copy is the keeper's, as `edited`, since what both of them show was not seen.
+        """
+        for copy in self._copies_of(keeper):
+            found = self.look(copy, content) if copy != content else None
+            if found is None or not found.is_confirmed or found.confidence < SURE or is_pasted(found):
+                continue
+            of_keeper, of_copy = self.look(keeper, copy), found.matrix
+            if of_keeper is None or of_keeper.matrix is None or of_copy is None:
+                continue
+            matrix = np.array(of_copy).reshape(3, 3) @ np.array(of_keeper.matrix).reshape(3, 3)
+            return replace(found, relation="edited", matrix=tuple((matrix / matrix[2, 2]).ravel().tolist()))
+        return None
+
+    def _copies_of(self, keeper: int) -> list[int]:
+        """Contents of its component that show all that it shows, and nothing else; those that it is most alike."""
+        if keeper not in self._copies:
+            found = []
+            for content in self._members[self._roots.find(keeper)]:
+                evidence = self._looker.known(min(keeper, content), max(keeper, content))
+                if evidence is None or evidence.relation != "copy" or evidence.confidence < SURE:
+                    continue
+                oriented = evidence if keeper < content else evidence.reversed()
+                if oriented.a_shows_all_of_b and oriented.b_shows_all_of_a and oriented.sharper != "a":
+                    found.append((-oriented.confidence, content))
+            self._copies[keeper] = [content for _, content in sorted(found)[:MOST_COPIES]]
+        return self._copies[keeper]
 
     def _composed(self, a: int, b: int) -> Matrix | None:
         """A map from the whole of A to the whole of B along the fewest links, none where they are not joined."""

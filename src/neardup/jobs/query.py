@@ -19,6 +19,7 @@ from neardup.matching.evidence import Evidence, Relation
 from neardup.matching.judge import judge
 from neardup.matching.picture import Picture, load_picture
 from neardup.matching.pixels import pixel_digest
+from neardup.matching.threads import without_blas_threads
 from neardup.matching.words import SAME_FILE, SAME_PIXELS, change
 from neardup.prepare import Embedded, embed_images
 from neardup.search import reaches
@@ -120,10 +121,11 @@ def _confirmed(
         picture = load_picture(content)
     except UnreadableImage:  # it could be read a moment ago
         return Answer(image.source, tuple(shown), whole.candidates)
-    _ = picture.glance
     by_content: dict[bytes, Match] = {match.digest: match for match in candidates}
-    looked = pool.map(lambda match: _look(content, image.digest, picture, match, threshold), by_content.values())
-    found = dict(zip(by_content, looked, strict=True))
+    with without_blas_threads():
+        _ = picture.glance
+        looked = pool.map(lambda match: _look(content, image.digest, picture, match, threshold), by_content.values())
+        found = dict(zip(by_content, looked, strict=True))
     matches = [replace(match, relation=r, change=c) for match in candidates for r, c in [found[match.digest]]]
     matches.sort(
         key=lambda match: (not _is_confirmed(match), -match.similarity, -match.jaccard, os.fsencode(match.path))

@@ -93,7 +93,8 @@ def _cut(values: NDArray[np.float32]) -> NDArray[np.float32]:
 def _seam(picture: Picture, corners: Matrix) -> float:
     """Of the outline's sides that lie within the picture: the step across, over the steps beside; 0 where none does.
 
-    The lower middle one of the sides: one of them may run along something in the picture by accident.
+    The middle one of the sides, of an even number the lower of the two in the middle: one of them may run along something
+    in the picture by accident. Of two, their mean: one of them may lie between two dark places.
     """
     height, width = picture.grey.shape
     wide = picture.grey.astype(np.float32)
@@ -118,4 +119,6 @@ def _seam(picture: Picture, corners: Matrix) -> float:
         across = float(np.abs(values[2] - values[1]).mean())
         beside = float((np.abs(values[1] - values[0]) + np.abs(values[3] - values[2])).mean()) / 2
         seams.append(across / max(beside, _LEAST_STEP))
+    if len(seams) == 2:
+        return sum(seams) / 2
     return sorted(seams)[(len(seams) - 1) // 2] if seams else 0.0

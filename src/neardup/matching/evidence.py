@@ -48,6 +48,7 @@ class Evidence:
     framed: Side | None = None  # which of the two has nothing to see around the whole of the other
     clean: Side | None = None  # which of the two was not written over
     sharper: Side | None = None  # which of the two has more real detail
+    noisier: Side | None = None  # which of the two was spoiled by noise
     colours: Colours | None = None
     frames_a: int = 1
     frames_b: int = 1
@@ -96,12 +97,12 @@ class Evidence:
     @lazy
     def original(self) -> Side | None:
         """Which of the two was there first, as far as the pictures tell: what shows more, and is neither framed nor
-        written over. None where nothing speaks for either."""
+        spoiled by noise nor written over. None where nothing speaks for either, or each for one."""
         if not self.is_confirmed or self.relation == "exact":
             return None
         if self.frames_a != self.frames_b:
             return "a" if self.frames_a > self.frames_b else "b"
-        votes = 0
+        votes, opposed = 0, self.more_a >= MORE and self.more_b >= MORE
         for more, seam, sign in ((self.more_a, self.seam_a, 1), (self.more_b, self.seam_b, -1)):
             if seam >= SEAM:
                 votes -= sign  # the other is set into it
@@ -109,7 +110,9 @@ class Evidence:
                 votes += sign  # the other is cut out of it
         if self.framed is not None:
             votes += 1 if self.framed == "b" else -1
-        if not votes and self._differs and self.clean:
+        if not votes and not opposed and self.noisier:
+            votes = 1 if self.noisier == "b" else -1
+        if not votes and not opposed and self._differs and self.clean:
             votes = 1 if self.clean == "a" else -1
         return None if not votes else "a" if votes > 0 else "b"
 
@@ -129,6 +132,7 @@ class Evidence:
             framed=_OTHER[self.framed],
             clean=_OTHER[self.clean],
             sharper=_OTHER[self.sharper],
+            noisier=_OTHER[self.noisier],
             colours=self.colours and self.colours.reversed(),
             frames_a=self.frames_b,
             frames_b=self.frames_a,
@@ -178,7 +182,7 @@ class Evidence:
 _MOST = 1e9
 _NAMES = {field.name for field in fields(Evidence)}
 _NOTHING: dict[str, Any] = {field.name: field.default for field in fields(Evidence) if field.default is not MISSING}
-_SIDES = ("framed", "clean", "sharper")
+_SIDES = ("framed", "clean", "sharper", "noisier")
 _COUNTS = ("inliers", "matches", "frames_a", "frames_b")
 _SHARES = (
     "confidence", "agreeing", "well", "median", "differing", "more_a", "more_b", "seam_a", "seam_b",

@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 from neardup.matching.agreement import NOTHING, lay
 from neardup.matching.agreement import agreement as agree
 from neardup.matching.align import HOPELESS, Aligned, align, lay_working, without_margins
+from neardup.matching.bars import bars_over
 from neardup.matching.colours import compare_colours
 from neardup.matching.coverage import Beyond, beyond
 from neardup.matching.differences import Differences, differences
 from neardup.matching.evidence import MORE_AROUND, Evidence, Side
 from neardup.matching.maps import Matrix, inverse, whole_maps, whole_views
+from neardup.matching.noise import noisier
 from neardup.matching.picture import Picture, to_grey
 
 # Changes whenever the same two pictures may be judged otherwise: what an index keeps of earlier ones is passed over.
-MATCHER = 3
+MATCHER = 4
 
 # Logistic regression of "one picture" on the measures of a pair (log of keypoints, well, median, well apart,
 # differing): scripts/calibrate_matching.py, on edited copies and on look-alikes.
@@ -90,7 +92,7 @@ def _judge_first_frames(a: Picture, b: Picture, found: Aligned | None) -> Eviden
 
 
 def _measure(a: Picture, b: Picture, found: Aligned, different: Differences, confidence: float) -> Evidence:
-    beyond_a, beyond_b = beyond(a, b, inverse(found.matrix)), beyond(b, a, found.matrix)
+    beyond_a, beyond_b = _beyond(a, b, found)
     laid = without_margins(lay(a.working, b.working, found.matrix), a, b, found.matrix)
     agreement = found.agreement
     whole = inverse(to_working(b)) @ found.matrix @ to_working(a)
@@ -112,7 +114,21 @@ def _measure(a: Picture, b: Picture, found: Aligned, different: Differences, con
         framed=_framed(beyond_a, beyond_b),
         clean=_clean(different),
         sharper="a" if agreement.blur_a >= _BLURRED else "b" if agreement.blur_b >= _BLURRED else None,
+        noisier=noisier(lay_working(a, b, found.matrix)),
         colours=compare_colours(laid) if laid.inside.any() else None,
+    )
+
+
+def _beyond(a: Picture, b: Picture, found: Aligned) -> tuple[Beyond, Beyond]:
+    """Of A, and of B; what a bar over one of them shows lies beyond the other, too."""
+    sides = beyond(a, b, inverse(found.matrix)), beyond(b, a, found.matrix)
+    if found.agreement.well >= _ALL_WELL:
+        return sides
+    in_a, in_b = (lay_working(a, b, found.matrix, in_b=in_b) for in_b in (False, True))
+    bars = bars_over(in_a.a, in_a.b, in_a.inside), bars_over(in_b.b, in_b.a, in_b.inside)
+    return tuple(  # type: ignore[return-value]
+        replace(side, seam=max(side.seam, bar.edge), more=side.more + bar.more)
+        for side, bar in zip(sides, bars, strict=True)
     )
 
 

@@ -43,6 +43,8 @@ def steps(found: Evidence, size_a: Size, size_b: Size) -> list[str]:
         result += colour_steps(found.colours)
     if found.sharper == "a":
         result.append("blurred")
+    if found.noisier is not None:
+        result.append("noise added" if found.noisier == "b" else "noise removed")
     if found.differing >= DIFFERS:
         result.append(f"other content on {percent(found.differing)}")
     elif found.everywhere:

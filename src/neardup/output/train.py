@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from neardup.output import Rendering, one_record
 
 if TYPE_CHECKING:
-    from neardup.jobs.train import Trained
+    from neardup.training.job import Trained
 
 
 def render_training(trained: "Trained", curve: Path) -> Rendering:

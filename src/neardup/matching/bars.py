@@ -1,0 +1,78 @@
+"""What covers the edges of a picture: the bars of a screen around a crop, the bar of a caption.
+
+A crop that was set into something shows less than its source where a bar begins, and its source has no edge there: the
+map between the two lays the whole source over the screen.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Pixels of a place's side; shares of a row of places that disagree, and that agree where the picture begins.
+_PLACE, _DISAGREE, _AGREE = 8, 0.75, 0.5
+# Correlation from which on a place agrees, levels of spread from which on there is something to see in one, and places.
+_ALIKE, _SOMETHING, _FEWEST = 0.5, 6.0, 3
+# Step along the whole line where a bar ends, over the steps of the rows near it, and levels that those have at least.
+_EDGE, _LEAST_STEP = 1.7, 3.0
+
+
+@dataclass(frozen=True)
+class Bars:
+    edge: float = 0.0  # the clearest step where one ends, over the usual step; 0: there is none
+    more: float = 0.0  # share of the frame that they take and that has something to see
+
+
+def bars_over(own: NDArray[np.uint8], other: NDArray[np.uint8], inside: NDArray[np.bool_]) -> Bars:
+    """Bars of a picture that cover what the other shows there: (h, w) in the picture's own frame, in grey.
+
+    inside: where both show something
+    """
+    rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
+    if len(rows) < 4 * _PLACE or len(columns) < 4 * _PLACE:
+        return Bars()
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    first, second = own[box].astype(np.float32), other[box].astype(np.float32)
+    edge, more = 0.0, 0.0
+    for turns in range(4):
+        one, two, free = (np.rot90(each, turns) for each in (first, second, inside[box]))
+        depth, seen = _bar(one, two, free)
+        step = _edge(one, depth) if depth else 0.0
+        if step >= _EDGE > _edge(two, depth):
+            edge, more = max(edge, step), more + seen * _PLACE**2 / inside.size
+    return Bars(edge, more)
+
+
+def _bar(own: NDArray[np.float32], other: NDArray[np.float32], inside: NDArray[np.bool_]) -> tuple[int, int]:
+    """Pixels from the upper edge on in which the two do not agree, where they do below, else 0; and places in them in
+    which the first has something to see."""
+    height, width = (side // _PLACE for side in own.shape)
+    if height < 4 or width < 4:
+        return 0, 0
+    first, second, free = (
+        side[: height * _PLACE, : width * _PLACE]
+        .reshape(height, _PLACE, width, _PLACE)
+        .swapaxes(1, 2)
+        .reshape(height, width, _PLACE**2)
+        for side in (own, other, inside)
+    )
+    first, second = (side - side.mean(axis=2, keepdims=True) for side in (first, second))
+    spread_a, spread_b = (np.sqrt(np.square(side).mean(axis=2)) for side in (first, second))
+    whole = free.all(axis=2)
+    seen = (np.maximum(spread_a, spread_b) >= _SOMETHING) & whole
+    alike = (first * second).mean(axis=2) / np.maximum(spread_a * spread_b, (_SOMETHING / 2) ** 2) >= _ALIKE
+    counts, agreeing = seen.sum(axis=1), (seen & alike).sum(axis=1)
+    agrees = (counts >= _FEWEST) & (agreeing >= _AGREE * counts)
+    begins = int(agrees.argmax()) if agrees.any() else 0
+    if counts[:begins].sum() < _FEWEST or (agreeing[:begins] > (1 - _DISAGREE) * counts[:begins]).any():
+        return 0, 0
+    return begins * _PLACE, int(((spread_a[:begins] >= _SOMETHING) & whole[:begins]).sum())
+
+
+def _edge(side: NDArray[np.float32], depth: int) -> float:
+    """The largest step from row to row near this depth, over those of the rows near it."""
+    near = side[max(0, depth - 2 * _PLACE) : depth + _PLACE]
+    steps = np.abs(np.diff(near, axis=0)).mean(axis=1)
+    place = int(steps.argmax())
+    beside = np.delete(steps, slice(max(0, place - 1), place + 2))
+    return float(steps[place] / max(float(np.median(beside)), _LEAST_STEP))

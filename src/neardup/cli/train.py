@@ -103,10 +103,10 @@ def train(
         raise click.UsageError(f"{names}: {'not with' if labelled else 'only with'} --labelled")
     if settings["frozen_blocks"] and start == "none":
         raise click.UsageError("--frozen-blocks keeps weights as they were at the start; give some with --start")
-    from neardup.training import job
     from neardup.output import emit, note
     from neardup.output.figures.training import plot_curve
     from neardup.output.train import render_training
+    from neardup.training import job
 
     given = {name: value for name, value in settings.items() if value is not None}
     with sigterm_interrupts():

@@ -93,8 +93,8 @@ def _cut(values: NDArray[np.float32]) -> NDArray[np.float32]:
 def _seam(picture: Picture, corners: Matrix) -> float:
     """Of the outline's sides that lie within the picture: the step across, over the steps beside; 0 where none does.
 
-    The middle one of the sides, of an even number the lower of the two in the middle: one of them may run along something
-    in the picture by accident. Of two, their mean: one of them may lie between two dark places.
+    The middle one of the sides, of four the lower of the two in the middle: one of them may run along something in the
+    picture by accident. Of two, their mean: one of them may lie between two dark places.
     """
     height, width = picture.grey.shape
     wide = picture.grey.astype(np.float32)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from neardup.matching.agreement import NOTHING, lay
 from neardup.matching.agreement import agreement as agree
 from neardup.matching.align import HOPELESS, Aligned, align, lay_working, without_margins
-from neardup.matching.bars import bars_over
+from neardup.matching.bars import Bars, bars_over
 from neardup.matching.colours import compare_colours
 from neardup.matching.coverage import Beyond, beyond
 from neardup.matching.differences import Differences, differences
@@ -76,11 +76,13 @@ def _judge_first_frames(a: Picture, b: Picture, found: Aligned | None) -> Eviden
         return _judge_plain(a, b)
     if found.agreement.well < HOPELESS:
         return Evidence("other", 0.0)
+    bars = _bars(a, b, found)
+    found = _without_bars(a, b, found, bars)
     different = find_differences(a, b, found)
     confidence = _confidence(a, b, found, different)
     if confidence < ONE_SCENE:
         return Evidence("other", confidence)
-    evidence = _measure(a, b, found, different, confidence)
+    evidence = _measure(a, b, found, different, confidence, bars)
     if confidence < CONFIRMED:
         return evidence
     confirmed = replace(evidence, relation="copy")
@@ -91,8 +93,15 @@ def _judge_first_frames(a: Picture, b: Picture, found: Aligned | None) -> Eviden
     return confirmed if is_copy and not is_set_into else replace(evidence, relation="edited")
 
 
-def _measure(a: Picture, b: Picture, found: Aligned, different: Differences, confidence: float) -> Evidence:
-    beyond_a, beyond_b = _beyond(a, b, found)
+def _measure(
+    a: Picture, b: Picture, found: Aligned, different: Differences, confidence: float, bars: tuple[Bars, Bars] | None
+) -> Evidence:
+    beyond_a, beyond_b = beyond(a, b, inverse(found.matrix)), beyond(b, a, found.matrix)
+    if bars:  # what they show lies beyond the other, too
+        beyond_a, beyond_b = (
+            replace(side, seam=max(side.seam, bar.edge), more=side.more + bar.more)
+            for side, bar in zip((beyond_a, beyond_b), bars, strict=True)
+        )
     laid = without_margins(lay(a.working, b.working, found.matrix), a, b, found.matrix)
     agreement = found.agreement
     whole = inverse(to_working(b)) @ found.matrix @ to_working(a)
@@ -119,17 +128,22 @@ def _measure(a: Picture, b: Picture, found: Aligned, different: Differences, con
     )
 
 
-def _beyond(a: Picture, b: Picture, found: Aligned) -> tuple[Beyond, Beyond]:
-    """Of A, and of B; what a bar over one of them shows lies beyond the other, too."""
-    sides = beyond(a, b, inverse(found.matrix)), beyond(b, a, found.matrix)
+def _bars(a: Picture, b: Picture, found: Aligned) -> tuple[Bars, Bars] | None:
+    """Those over A, and those over B; None where there are none."""
     if found.agreement.well >= _ALL_WELL:
-        return sides
+        return None
     in_a, in_b = (lay_working(a, b, found.matrix, in_b=in_b) for in_b in (False, True))
     bars = bars_over(in_a.a, in_a.b, in_a.inside), bars_over(in_b.b, in_b.a, in_b.inside)
-    return tuple(  # type: ignore[return-value]
-        replace(side, seam=max(side.seam, bar.edge), more=side.more + bar.more)
-        for side, bar in zip(sides, bars, strict=True)
-    )
+    return bars if bars[0].edge or bars[1].edge else None
+
+
+def _without_bars(a: Picture, b: Picture, found: Aligned, bars: tuple[Bars, Bars] | None) -> Aligned:
+    """How well the rest of the two agrees."""
+    if not bars:
+        return found
+    in_b = bars[1].edge >= bars[0].edge
+    apart = agree(lay_working(a, b, found.matrix, in_b=in_b), bars[in_b].mask)
+    return replace(found, agreement=apart) if apart.blocks else found
 
 
 def _show_same_frames(a: Picture, b: Picture, found: Evidence) -> bool:

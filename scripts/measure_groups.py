@@ -163,6 +163,8 @@ def shuffled(index: Index, folder: Path, seed: int) -> Index:
                 digest=image.digest,
                 width=image.width,
                 height=image.height,
+                margin=image.margin,
+                label=image.label,
                 embedding=embeddings[image.row].astype(np.float32),
             )
             if count % 3000 == 0:

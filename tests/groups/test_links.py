@@ -88,15 +88,30 @@ def plain_colours(count: int) -> dict[str, Image.Image]:
 
 
 def test_what_resembles_many_and_is_none_of_them_is_left_in_the_end(tmp_path):
-    """Work for one picture is bounded: after so many refusals, by whole batches, its other candidates are left out."""
+    """Work for one picture is bounded: after so many refusals, by whole batches, its other candidates are left out,
+    where they were looked at with others."""
     count = 3 * _BATCH
     paths = save_gallery(tmp_path / "photos", plain_colours(count))
     images = Images(index_files(tmp_path / "index", paths))
-    links, looker = confirmed(images, pairs_of(images, *(("0", str(n)) for n in range(1, count))))
+    ring = [(str(n), str((n + 1) % count)) for n in range(count)] + [
+        (str(n), str((n + 2) % count)) for n in range(count)
+    ]
+    links, looker = confirmed(images, pairs_of(images, *ring, *(("0", str(n)) for n in range(3, count - 2))))
     assert links.totals.confirmed == 0
-    assert MOST_REFUSED <= links.totals.refused <= _BATCH + MOST_REFUSED
-    assert links.totals.left_out == count - 1 - links.totals.refused
+    refused = links.totals.refused - len(ring)
+    assert MOST_REFUSED - 4 <= refused <= _BATCH + MOST_REFUSED
+    assert links.totals.left_out == count - 5 - refused
     assert len(looker.asked) == links.totals.refused
+
+
+def test_what_was_hardly_looked_at_is_not_left_because_of_its_neighbour(tmp_path):
+    """The best candidate of a picture may be one that many strangers resemble."""
+    colours = plain_colours(_BATCH + 2 * MOST_REFUSED)
+    colours["same.png"] = Image.new("RGB", (12, 9), colours["0.png"].getpixel((0, 0)))
+    images = Images(index_files(tmp_path / "index", save_gallery(tmp_path / "photos", colours)))
+    named = [("0", str(n)) for n in range(1, len(colours) - 1)]
+    links, _ = confirmed(images, pairs_of(images, *named, ("0", "same")))
+    assert (links.totals.confirmed, links.totals.left_out) == (1, 0)
 
 
 def test_a_copy_found_late_begins_the_counting_anew(tmp_path):

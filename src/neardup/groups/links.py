@@ -17,8 +17,9 @@ from neardup.matching.evidence import Evidence
 
 # Pairs looked at together; the same for any number of threads, since it decides which looks are spared.
 _BATCH = 64
-# Looks at one content that found nothing, after which its other candidates are left out.
-MOST_REFUSED = 16
+# Looks at one content that found nothing, after which its other candidates are left out, but for those that had fewer
+# such looks than the second: what is alone is not to be passed over because its neighbour resembles many.
+MOST_REFUSED, FEW_REFUSED = 16, 4
 
 
 @dataclass
@@ -108,7 +109,18 @@ def confirm(
 
 def is_pasted(found: Evidence) -> bool:
     """Whether one of the two was set into the other, among other things: that joins nothing together."""
-    return (found.is_set_into_a and found.more_than("a")) or (found.is_set_into_b and found.more_than("b"))
+    return found.is_confirmed and (
+        (found.is_set_into_a and found.more_than("a")) or (found.is_set_into_b and found.more_than("b"))
+    )
+
+
+def is_container(found: Evidence) -> bool:
+    """Whether B was pasted into A, which is something else; not where the same can be said of A and B."""
+    inside_a, inside_b = (
+        found.is_set_into_a and found.more_than("a"),
+        found.is_set_into_b and found.more_than("b"),
+    )
+    return found.is_confirmed and inside_a and not inside_b
 
 
 def _next_batch(
@@ -132,7 +144,7 @@ def _next_batch(
         first, second = roots.find(a), roots.find(b)
         if first == second:
             totals.linked += 1
-        elif refused[a] >= MOST_REFUSED or refused[b] >= MOST_REFUSED:
+        elif max(refused[a], refused[b]) >= MOST_REFUSED and min(refused[a], refused[b]) >= FEW_REFUSED:
             totals.left_out += 1
         elif hope(first) == hope(second):
             later.append((a, b))

@@ -1,5 +1,6 @@
 """Pairs of contents that may be duplicates, by the cosine of their embeddings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +15,15 @@ RECALL = 0.99
 _ROUNDING = 5e-4
 # Contents up to which comparing all with all is faster than the tables at FLOOR.
 EXACT_CONTENTS = 200_000
-# Candidates are proposed from this cosine on: 97 of 100 edited copies, and less than one stranger a photo. Above
-# EXACT_CONTENTS it is TABLES_FLOOR, since there the pairs of strangers grow with the square of the collection.
-FLOOR, TABLES_FLOOR = 0.40, 0.70
-# Of each content, so many candidates at the most, the closest.
-MOST = 64
+# Of each content, so many candidates at the most, the closest from each cosine on: 97 of 100 edited copies reach 0.40,
+# with less than one stranger a photo. Small crops, and pictures with another laid over them, lie below, but closer than
+# most strangers do.
+TIERS = ((0.40, 64), (0.33, 6))
+FLOOR = min(floor for floor, _ in TIERS)
+# Above EXACT_CONTENTS, since there the pairs of strangers grow with the square of the collection.
+TABLES_FLOOR = 0.70
 # The same for what is close to a part of a picture, where parts were indexed: few are pasted into anything.
-PARTS_FLOOR, PARTS_MOST = 0.40, 24
+PARTS_TIERS = ((0.40, 24),)
 _BLOCK_VALUES = 1 << 24
 
 
@@ -51,7 +54,7 @@ class Neighbours:
 def propose(images: Images) -> tuple[Pairs, float]:
     """Candidates for a look at the pictures, and the cosine from which on they were proposed."""
     if len(images) <= EXACT_CONTENTS:
-        keys = np.union1d(_exact_pairs(images, FLOOR, MOST), _pairs_by_parts(images))
+        keys = np.union1d(_exact_pairs(images, TIERS), _pairs_by_parts(images))
         return _ordered(images, keys // len(images), keys % len(images)), FLOOR
     pairs = pairs_above(images, TABLES_FLOOR)
     return pairs, TABLES_FLOOR
@@ -99,13 +102,15 @@ def _pairs_by_parts(images: Images) -> NDArray[np.int64]:
             values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
             np.maximum(closest, values @ unit.T, out=closest)
         closest[np.arange(len(own)), own] = -2  # itself
-        local, columns = _near(closest, PARTS_FLOOR, PARTS_MOST)
+        local, columns = _near(closest, PARTS_TIERS)
         keys.append(np.minimum(own[local], columns) * n + np.maximum(own[local], columns))
     return np.unique(np.concatenate(keys))
 
 
-def _exact_pairs(images: Images, floor: float, most: int) -> NDArray[np.int64]:
-    """Pairs at the floor or above that are among the `most` closest of either content: a * n + b, a < b, each once.
+def _exact_pairs(images: Images, tiers: Sequence[tuple[float, int]]) -> NDArray[np.int64]:
+    """Pairs at a floor or above that are among the `most` closest of either content: a * n + b, a < b, each once.
+
+    tiers: floor and most, each by itself
 
     Memory: a block of products, 64 MiB.
     """
@@ -116,25 +121,35 @@ def _exact_pairs(images: Images, floor: float, most: int) -> NDArray[np.int64]:
     for start in range(0, n, block):
         products: NDArray[np.float32] = unit[start : start + block] @ unit.T
         products[np.arange(len(products)), np.arange(start, start + len(products))] = -2  # itself
-        rows, columns = _near(products, floor, most)
+        rows, columns = _near(products, tiers)
         rows = rows + start
-        keys.append(np.minimum(rows, columns) * n + np.maximum(rows, columns))
+        keys.append(np.unique(np.minimum(rows, columns) * n + np.maximum(rows, columns)))
     return np.unique(np.concatenate(keys))
 
 
-def _near(products: NDArray[np.float32], floor: float, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of the products at the floor or above, of each row the `most` largest."""
-    rows, columns = np.nonzero(products >= floor)
-    counts = np.bincount(rows, minlength=len(products))
-    if counts.max(initial=0) > most:
-        return _closest(products, rows, columns, counts, most)
-    return rows, columns
+def _near(
+    products: NDArray[np.float32], tiers: Sequence[tuple[float, int]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of the products that are at a tier's floor or above, of each row its `most` largest; pairs that
+    several tiers have come several times."""
+    rows, columns = np.nonzero(products >= min(floor for floor, _ in tiers))
+    values = products[rows, columns]
+    kept_rows, kept_columns = [], []
+    for floor, most in tiers:
+        high = values >= floor
+        near, at = rows[high], columns[high]
+        counts = np.bincount(near, minlength=len(products))
+        if counts.max(initial=0) > most:
+            near, at = _closest(near, at, values[high], counts, most)
+        kept_rows.append(near)
+        kept_columns.append(at)
+    return np.concatenate(kept_rows), np.concatenate(kept_columns)
 
 
 def _closest(
-    products: NDArray[np.float32],
     rows: NDArray[np.int64],
     columns: NDArray[np.int64],
+    values: NDArray[np.float32],
     counts: NDArray[np.int64],
     most: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -143,9 +158,10 @@ def _closest(
     kept_rows, kept_columns = [rows[few]], [columns[few]]
     starts = np.concatenate([[0], np.cumsum(counts)])
     for row in np.flatnonzero(counts > most):
-        hits = columns[starts[row] : starts[row + 1]]
+        own = slice(starts[row], starts[row + 1])
+        hits = columns[own]
         # To 1e-5, so that equal pictures are equal here, however the product was summed; value and column in one key.
-        keys = np.rint(-1e5 * products[row, hits]).astype(np.int64) * products.shape[1] + hits
+        keys = np.rint(-1e5 * values[own]).astype(np.int64) * (1 << 32) + hits
         kept_rows.append(np.full(most, row, np.int64))
         kept_columns.append(hits[np.argpartition(keys, most)[:most]])
     return np.concatenate(kept_rows), np.concatenate(kept_columns)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.groups.links import Links
+from neardup.groups.links import Links, is_container
 from neardup.matching.evidence import Evidence
 
 # Evidence of two contents, the first as A; None where one of them cannot be read now.
@@ -43,11 +43,6 @@ def standing_of(links: Links, contents: int) -> Standing:
         found.derived[b] |= evidence.original == "a"
         found.derived[a] |= evidence.original == "b"
     return found
-
-
-def is_container(found: Evidence) -> bool:
-    """Whether B was pasted into A, which is something else."""
-    return found.is_confirmed and found.is_set_into_a and found.more_than("a")
 
 
 def settle(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.groups.images import Images
-from neardup.groups.links import Components, Links, is_pasted
+from neardup.groups.links import Components, Links, is_container, is_pasted
 from neardup.groups.looking import Looker
 from neardup.groups.neighbours import Neighbours
 from neardup.lsh.pairs import CROWD
@@ -18,6 +18,8 @@ KEEPERS_OF_A_CROWD = 64
 MOST_KEEPERS = 6
 # Copies of a keeper through which others are compared with it, and how sure both looks have to be.
 MOST_COPIES, SURE = 6, 0.9
+# Share of the one or of the other that the two have in common then.
+_COMMON = 0.5
 # Contents that are gone through in search of a way along links from one to another.
 _MOST_WAYPOINTS = 500
 
@@ -108,7 +110,7 @@ class ConfirmedTies:
         """evidence: of the keeper and what may join it"""
         if evidence.is_confirmed:
             # What others are pasted into takes nothing in: its parts have nothing to do with each other.
-            return not (evidence.is_set_into_a and evidence.more_than("a"))
+            return not is_container(evidence)
         return self._similar and evidence.relation == "similar"
 
     def keep(self, content: int) -> None:
@@ -135,8 +137,8 @@ class ConfirmedTies:
     def _through_a_copy(self, keeper: int, content: int) -> Evidence | None:
         """Noise, strong compression and writing hide a little each, and together too much.
 
-        What a copy shows that is neither cut nor written over nor blurred, its keeper shows, too: a content that is
-        confirmed by such a copy is the keeper's, as `edited`, since what both of them show was not seen.
+        A copy shows nothing else than its keeper: a content that is confirmed by one, where the keeper shows it, too,
+        is the keeper's, as `edited`, since what the two themselves have in common was not seen.
         """
         for copy in self._copies_of(keeper):
             found = self.look(copy, content) if copy != content else None
@@ -146,21 +148,28 @@ class ConfirmedTies:
             if of_keeper is None or of_keeper.matrix is None or of_copy is None:
                 continue
             matrix = np.array(of_copy).reshape(3, 3) @ np.array(of_keeper.matrix).reshape(3, 3)
-            return replace(found, relation="edited", matrix=tuple((matrix / matrix[2, 2]).ravel().tolist()))
+            joined = replace(
+                found,
+                relation="edited",
+                matrix=tuple((matrix / matrix[2, 2]).ravel().tolist()),
+                more_a=max(found.more_a, of_keeper.more_a),
+                more_b=max(found.more_b, of_keeper.more_b),
+            )
+            alignment = joined.alignment(self._images.size(keeper), self._images.size(content))
+            if alignment is not None and max(alignment.shown_of_a, alignment.shown_of_b) >= _COMMON:
+                return joined
         return None
 
     def _copies_of(self, keeper: int) -> list[int]:
-        """Contents of its component that show all that it shows, and nothing else; those that it is most alike."""
+        """Copies of it in its component: first those that show all that it shows, then those that are surest."""
         if keeper not in self._copies:
             found = []
-            for content in self._members[self._roots.find(keeper)]:
+            for content in self._members.get(self._roots.find(keeper), ()):
                 evidence = self._looker.known(min(keeper, content), max(keeper, content))
-                if evidence is None or evidence.relation != "copy" or evidence.confidence < SURE:
-                    continue
-                oriented = evidence if keeper < content else evidence.reversed()
-                if oriented.a_shows_all_of_b and oriented.b_shows_all_of_a and oriented.sharper != "a":
-                    found.append((-oriented.confidence, content))
-            self._copies[keeper] = [content for _, content in sorted(found)[:MOST_COPIES]]
+                if evidence is not None and evidence.relation == "copy" and evidence.confidence >= SURE:
+                    is_whole = evidence.a_shows_all_of_b and evidence.b_shows_all_of_a
+                    found.append((not is_whole, -evidence.confidence, content))
+            self._copies[keeper] = [content for *_, content in sorted(found)[:MOST_COPIES]]
         return self._copies[keeper]
 
     def _composed(self, a: int, b: int) -> Matrix | None:

@@ -6,11 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.matching.agreement import Agreement, Laid, agreement, lay
-from neardup.matching.maps import Map, Matrix, find_maps, is_plausible, refine, supporters, whole_maps, whole_views
+from neardup.matching.maps import (
+    FEWEST_INLIERS,
+    Map,
+    Matrix,
+    find_maps,
+    is_plausible,
+    refine,
+    supporters,
+    whole_maps,
+    whole_views,
+)
 from neardup.matching.picture import Glance, Picture
 
-# Keypoints that agree with some map by accident: at most 4 between strangers, 5 in one pair of a hundred.
-FEWEST_INLIERS = 6
 # From here on no other way to lay the two is tried.
 _SURE_INLIERS, _SURE_WELL = 12, 0.7
 # Share of blocks that agree well below which no finer map and no further look can make two pictures one.

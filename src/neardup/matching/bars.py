@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 _PLACE, _DISAGREE, _AGREE = 8, 0.75, 0.5
 # Correlation from which on a place agrees, levels of spread from which on there is something to see in one, and places.
 _ALIKE, _SOMETHING, _FEWEST = 0.5, 6.0, 3
-# Step along the whole line where a bar ends, over the steps of the rows near it, and over the same in the other picture;
+# Step along the whole line where a bar ends, over the steps of the rows near it and over the same in the other picture,
 # and levels that those have at the least.
 _EDGE, _LEAST_STEP = 1.7, 3.0
 

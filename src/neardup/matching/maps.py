@@ -22,7 +22,8 @@ _REPROJECTION = 4.0
 # A map with more freedoms has to explain so many times the matches of one with fewer: a homography bends to a few more
 # even where nothing is in perspective.
 _MORE = 1.2
-_FEWEST = 4
+# Keypoints that agree with some map by accident: at most 4 between strangers, 5 in one pair of a hundred.
+FEWEST_INLIERS = 6
 # Of maps between working pictures: pixels of one for one of the other, and one side's over the other's.
 _LARGEST, _STRETCHED = 50.0, 4.0
 _RANSAC: dict[str, Any] = {"ransacReprojThreshold": _REPROJECTION, "maxIters": 2000, "confidence": 0.995}
@@ -73,7 +74,7 @@ def _fit(a: Features, b: Features) -> Map | None:
     import cv2
 
     source, target = _matches(a, b)
-    if len(source) < _FEWEST:
+    if len(source) < FEWEST_INLIERS:
         return None
     best: tuple[float, Matrix, NDArray[np.bool_]] | None = None
     matrix, agree = cv2.estimateAffinePartial2D(source, target, method=cv2.RANSAC, **_RANSAC)

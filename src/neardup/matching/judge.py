@@ -25,7 +25,7 @@ from neardup.matching.noise import noisier
 from neardup.matching.picture import Picture, to_grey
 
 # Changes whenever the same two pictures may be judged otherwise: what an index keeps of earlier ones is passed over.
-MATCHER = 4
+MATCHER = 5
 
 # Logistic regression of "one picture" on the measures of a pair (log of keypoints, well, median, well apart,
 # differing): scripts/calibrate_matching.py, on edited copies and on look-alikes.
@@ -123,7 +123,7 @@ def _measure(
         framed=_framed(beyond_a, beyond_b),
         clean=_clean(different),
         sharper="a" if agreement.blur_a >= _BLURRED else "b" if agreement.blur_b >= _BLURRED else None,
-        noisier=noisier(lay_working(a, b, found.matrix)),
+        noisier=noisier(lay(to_grey(a.working), to_grey(b.working), found.matrix)),
         colours=compare_colours(laid) if laid.inside.any() else None,
     )
 

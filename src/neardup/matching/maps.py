@@ -43,7 +43,9 @@ class Map:
 
 
 def find_maps(a: Features, b: Features, size_a: tuple[int, int], size_b: tuple[int, int]) -> list[Map]:
-    """The best map of A, and of A mirrored, by keypoints: the one with most that agree first.
+    """The best maps of A, and of A mirrored, by keypoints: the one with most that agree first.
+
+    Where perspective explains some more matches than the best without does, both, for the pixels to decide.
 
     OpenCV's RANSAC (Fischler and Bolles, CACM 1981) draws from a generator of its own with a fixed seed.
     """
@@ -51,7 +53,8 @@ def find_maps(a: Features, b: Features, size_a: tuple[int, int], size_b: tuple[i
     found = [
         Map(fitted.matrix @ before, fitted.inliers, fitted.matches)
         for before, side in ((np.eye(3), a), (flip, a.mirrored))
-        if (fitted := _fit(side, b)) is not None and is_plausible(fitted.matrix, size_a)
+        for fitted in _fit(side, b)
+        if is_plausible(fitted.matrix, size_a)
     ]
     return sorted(found, key=lambda each: -each.inliers)
 
@@ -70,27 +73,26 @@ def whole_views(pixels: NDArray[Any]) -> Iterator[NDArray[Any]]:
             yield np.rot90(side, -turns)
 
 
-def _fit(a: Features, b: Features) -> Map | None:
+def _fit(a: Features, b: Features) -> list[Map]:
     import cv2
 
     source, target = _matches(a, b)
     if len(source) < FEWEST_INLIERS:
-        return None
-    best: tuple[float, Matrix, NDArray[np.bool_]] | None = None
-    matrix, agree = cv2.estimateAffinePartial2D(source, target, method=cv2.RANSAC, **_RANSAC)
-    if matrix is not None:
-        best = float(agree.sum()), np.vstack([matrix, [0, 0, 1]]), agree.ravel() > 0
-    matrix, agree = cv2.estimateAffine2D(source, target, method=cv2.RANSAC, **_RANSAC)
-    if matrix is not None and agree.sum() > (_MORE * best[0] if best else 0):
-        best = float(agree.sum()), np.vstack([matrix, [0, 0, 1]]), agree.ravel() > 0
+        return []
+    found: list[tuple[Matrix, NDArray[np.bool_]]] = []
+    for estimate in (cv2.estimateAffinePartial2D, cv2.estimateAffine2D):
+        matrix, agree = estimate(source, target, method=cv2.RANSAC, **_RANSAC)
+        if matrix is not None and (not found or agree.sum() > _MORE * found[0][1].sum()):
+            found = [(np.vstack([matrix, [0, 0, 1]]), agree.ravel() > 0)]
     if len(source) >= 12:
         matrix, agree = cv2.findHomography(source, target, cv2.RANSAC, _REPROJECTION, maxIters=2000, confidence=0.995)
-        if matrix is not None and agree.sum() > (_MORE * best[0] if best else 0):
-            best = float(agree.sum()), matrix, agree.ravel() > 0
-    if best is None:
-        return None
-    _, matrix, inside = best
-    return Map(np.asarray(matrix, np.float64), _places(source[inside], target[inside]), len(source))
+        if matrix is not None and (not found or agree.sum() > found[0][1].sum()):
+            is_clear = not found or agree.sum() > _MORE * found[0][1].sum()
+            found = [*([] if is_clear else found), (np.asarray(matrix, np.float64), agree.ravel() > 0)]
+    return [
+        Map(np.asarray(matrix, np.float64), _places(source[inside], target[inside]), len(source))
+        for matrix, inside in found
+    ]
 
 
 def supporters(a: Features, b: Features, matrix: Matrix, size_a: tuple[int, int]) -> tuple[int, int]:

@@ -24,6 +24,8 @@ _FLAT = 24
 _MARGIN_EDGE = 176
 # Edge of the square that pictures are compared on from afar.
 _AFAR_EDGE = 32
+# Levels by which a speck lies outside all its neighbours, and the least share of bright and of dark ones.
+_STRUCK, _SPECKS = 24, 0.003
 # Quantiles that become black and white when contrast is stretched.
 _DARK, _LIGHT = 0.5, 99.5
 
@@ -54,8 +56,8 @@ class Picture:
 
     @lazy
     def grey(self) -> NDArray[np.uint8]:
-        """The working picture in grey, its contrast stretched: (h, w)."""
-        return stretched(to_grey(self.working))
+        """The working picture in grey, its contrast stretched, without specks: (h, w)."""
+        return stretched(without_specks(to_grey(self.working)))
 
     @lazy
     def detail_grey(self) -> NDArray[np.uint8]:
@@ -149,6 +151,19 @@ def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     import cv2
 
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def without_specks(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pixels struck black and white all over, as by salt and pepper, replaced by the median of their neighbours."""
+    import cv2
+
+    ring = np.ones((3, 3), np.uint8)
+    ring[1, 1] = 0
+    above, below = cv2.subtract(grey, cv2.dilate(grey, ring)), cv2.subtract(cv2.erode(grey, ring), grey)
+    # Both: the stars of a night are bright alone.
+    if min(float((side > _STRUCK).mean()) for side in (above, below)) < _SPECKS:
+        return grey
+    return np.asarray(cv2.medianBlur(grey, 3), np.uint8)
 
 
 def stretched(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -18,6 +18,10 @@ _OF_THE_RANGE = 4
 # Pixels that hang together: fewer are noise. In a small picture so many are one part in 600 of it, 8 at the least.
 FEWEST_PIXELS, _LEAST_PIXELS, _OF_THE_PICTURE = 25, 8, 600
 _WORD = 5
+# In a picture of so many pixels, a line of writing that compression has smeared: the mean over some pixels, across and
+# down, lies above so many levels and so many times the usual difference; no accident from this share of both on.
+_SMALL = 25_000
+_LINE, _FAINT, _FAINT_UNUSUAL, _FAINT_SHARE = (7, 5), 12.0, 1.3, 0.006
 # Edge of the neighbourhood, in pixels, and its range in levels from which on there is something to see.
 _NEAR, _SOMETHING = 9, 24
 _QUANTILES = np.linspace(0, 1, 33)
@@ -59,6 +63,9 @@ def differences(laid: Laid, *, blur_a: float, blur_b: float) -> Differences:
     large = np.bincount(labels[found], minlength=count) >= fewest
     large[0] = False
     mask = large[labels] & inside
+    faint = (cv2.boxFilter(excess, cv2.CV_32F, _LINE) > max(_FAINT, _FAINT_UNUSUAL * usual)) & inside
+    if inside.size <= _SMALL and faint.sum() >= _FAINT_SHARE * inside.sum():
+        mask |= faint
     share = float(mask.sum() / inside.sum())
     if not share:
         return Differences(mask, 0.0, 0.0, usual, laid.in_b)

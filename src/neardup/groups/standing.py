@@ -1,8 +1,8 @@
 """Which of several versions was there first: the source of crops, the picture without bars, screens and writing.
 
 A link tells only of the two that it joins, and most pairs are never looked at: a screenshot may be joined by another
-screenshot. So of each component the one that would be kept is compared with all others, and gives way to the next one
-if it was made from one of them.
+screenshot. So of each component the one that would be kept is compared with others, and gives way to what it was made
+from, if the others agree that this one was there earlier.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,10 +20,8 @@ Compare = Callable[[int, int], Evidence | None]
 
 # Components from this size on are gone through on several threads, so many pairs at once.
 _LARGE = 32
-# In one component, so many give way at the most.
-_MOST_BEATEN = 16
-# A majority after which the rest is not asked.
-_CLEAR = 6
+# So many are asked which one was there first, and so many of those that seem to have been are asked in turn.
+_ASKED, _RIVALS = 16, 3
 
 
 @dataclass(frozen=True)
@@ -71,41 +69,49 @@ _CompareAll = Callable[[int, Sequence[int]], Iterator[Evidence | None]]
 
 
 def _settle(standing: Standing, component: list[int], compare: _CompareAll, *, by_origin: bool) -> None:
-    first = component[0]
-    beaten: list[int] = []
-    while len(beaten) < _MOST_BEATEN:
-        sources = _sources(standing, first, [c for c in component if c != first], compare, by_origin)
-        following = next((source for source in sources if source not in beaten), None)
-        if following is None:
-            break
-        beaten.append(first)
-        first = following
-    standing.derived[component[: component.index(first)]] = True
-    standing.derived[first] = False
+    asked, rest = component[:_ASKED], component[_ASKED:]
+
+    def earlier(row: "_Row", than: "_Row") -> "_Row | None":
+        rows = (_row(source, asked, compare, by_origin) for source in row.sources[:_RIVALS])
+        return next((found for found in rows if found.score > than.score), None)
+
+    first = _row(component[0], asked, compare, by_origin)
+    # The score rises each time. The rest is compared with the one that stays, in any case.
+    while better := earlier(first, first) or earlier(_row(first.content, rest, compare, by_origin), first):
+        standing.containers[first.content] |= first.is_container
+        first = better
+    standing.derived[component[: component.index(first.content)]] = True
+    standing.derived[first.content] = False
 
 
-def _sources(standing: Standing, content: int, others: list[int], compare: _CompareAll, by_origin: bool) -> list[int]:
-    """What a content was made from, in the given order; none if more was made from it.
+@dataclass(frozen=True)
+class _Row:
+    """What comparing one content with others has told."""
 
-    Of two versions each of which shows what the other lacks, one look may be wrong; that of most of them is not.
-    """
+    content: int
+    sources: list[int]  # what it was made from, in the given order
+    made: int  # how many were made from it
+    is_container: bool
+
+    @property
+    def score(self) -> int:
+        """One look may err, where each of two shows what the other lacks; most of them do not."""
+        return self.made - len(self.sources)
+
+
+def _row(content: int, component: list[int], compare: _CompareAll, by_origin: bool) -> _Row:
     sources: list[int] = []
     made, holds = 0, 0
+    others = [other for other in component if other != content]
     for other, found in zip(others, compare(content, others), strict=True):
         if found is None or not found.is_confirmed:
             continue
-        is_holder = is_container(found)
-        holds += is_holder
-        if is_holder or (by_origin and found.original == "b"):
+        holds += is_container(found)
+        if is_container(found) or (by_origin and found.original == "b"):
             sources.append(other)
         elif is_container(found.reversed()) or (by_origin and found.original == "a"):
             made += 1
-        if len(sources) - made >= _CLEAR:
-            break
-    if len(sources) <= made:
-        return []
-    standing.containers[content] |= 2 * holds > len(sources)
-    return sources
+    return _Row(content, sources, made, 2 * holds > len(sources))
 
 
 def _one_by_one(compare: Compare) -> _CompareAll:

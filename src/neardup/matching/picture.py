@@ -25,7 +25,7 @@ _MARGIN_EDGE = 176
 # Edge of the square that pictures are compared on from afar.
 _AFAR_EDGE = 32
 # Levels by which a speck lies outside all its neighbours, and the least share of bright and of dark ones.
-_STRUCK, _SPECKS = 24, 0.003
+_STRUCK, _SPECKS = 50, 0.003
 # Quantiles that become black and white when contrast is stretched.
 _DARK, _LIGHT = 0.5, 99.5
 

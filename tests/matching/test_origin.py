@@ -54,6 +54,8 @@ MADE = {
     "noise": lambda scene: with_noise(scene, 20),
     "noise in a smaller one": lambda scene: with_noise(scene.resize((360, 270)), 20),
     "specks": lambda scene: with_specks(scene, 0.03),
+    "an enlargement": lambda scene: scene.resize((960, 720), Image.Resampling.LANCZOS),
+    "an enlarged turn, compressed": lambda scene: jpeg(scene.rotate(90, expand=True).resize((756, 1008)), 85),
     "writing": written_over,
     "writing on a turned one": lambda scene: written_over(scene).transpose(Image.Transpose.ROTATE_90),
 }

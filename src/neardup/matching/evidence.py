@@ -49,6 +49,7 @@ class Evidence:
     clean: Side | None = None  # which of the two was not written over
     sharper: Side | None = None  # which of the two has more real detail
     noisier: Side | None = None  # which of the two was spoiled by noise
+    enlarged: Side | None = None  # which of the two has more pixels, and no more detail
     colours: Colours | None = None
     frames_a: int = 1
     frames_b: int = 1
@@ -97,7 +98,7 @@ class Evidence:
     @lazy
     def original(self) -> Side | None:
         """Which of the two was there first, as far as the pictures tell: what shows more, and is neither framed nor
-        spoiled by noise nor written over. None where nothing speaks for either, or each for one."""
+        spoiled by noise, nor enlarged, nor written over. None where nothing speaks for either, or each for one."""
         if not self.is_confirmed or self.relation == "exact":
             return None
         if self.frames_a != self.frames_b:
@@ -110,8 +111,9 @@ class Evidence:
                 votes += sign  # the other is cut out of it
         if self.framed is not None:
             votes += 1 if self.framed == "b" else -1
-        if not votes and not opposed and self.noisier:
-            votes = 1 if self.noisier == "b" else -1
+        for spoiled in (self.noisier, self.enlarged):
+            if not votes and not opposed and spoiled:
+                votes = 1 if spoiled == "b" else -1
         if not votes and not opposed and self._differs and self.clean:
             votes = 1 if self.clean == "a" else -1
         return None if not votes else "a" if votes > 0 else "b"
@@ -133,6 +135,7 @@ class Evidence:
             clean=_OTHER[self.clean],
             sharper=_OTHER[self.sharper],
             noisier=_OTHER[self.noisier],
+            enlarged=_OTHER[self.enlarged],
             colours=self.colours and self.colours.reversed(),
             frames_a=self.frames_b,
             frames_b=self.frames_a,
@@ -182,7 +185,7 @@ class Evidence:
 _MOST = 1e9
 _NAMES = {field.name for field in fields(Evidence)}
 _NOTHING: dict[str, Any] = {field.name: field.default for field in fields(Evidence) if field.default is not MISSING}
-_SIDES = ("framed", "clean", "sharper", "noisier")
+_SIDES = ("framed", "clean", "sharper", "noisier", "enlarged")
 _COUNTS = ("inliers", "matches", "frames_a", "frames_b")
 _SHARES = (
     "confidence", "agreeing", "well", "median", "differing", "more_a", "more_b", "seam_a", "seam_b",

@@ -41,6 +41,8 @@ def steps(found: Evidence, size_a: Size, size_b: Size) -> list[str]:
         result += [*_turn_steps(alignment), *_cut_steps(alignment, found), *_size_steps(alignment)]
     if found.colours is not None:
         result += colour_steps(found.colours)
+    if found.enlarged == "b":
+        result.append("no more detail")
     if found.sharper == "a":
         result.append("blurred")
     if found.noisier is not None:

@@ -69,6 +69,14 @@ def test_order_decides_where_each_shows_what_the_other_lacks():
     assert settled([1, 0], {(0, 1): replace(FIRST, more_b=0.3)})[0] == 1
 
 
+def test_others_tell_which_of_two_that_differ_was_there_first():
+    """0 has something laid over all of it; 2 to 6 were made from 1."""
+    laid_over = replace(COPY, relation="edited", differing=0.4)
+    assert laid_over.original is None
+    evidence = {(0, n): laid_over for n in range(1, 7)} | {(1, n): FIRST for n in range(2, 7)}
+    assert settled([0, 1, 2, 3, 4, 5, 6], evidence)[0] == 1
+
+
 def test_by_another_policy_only_what_holds_others_gives_way():
     assert settled([0, 1], {(1, 0): FIRST}, by_origin=False)[0] == 0
     assert settled([0, 1], {(0, 1): HOLDS}, by_origin=False)[0] == 1

@@ -22,6 +22,8 @@ Compare = Callable[[int, int], Evidence | None]
 _LARGE = 32
 # So many are asked which one was there first, and so many of those that seem to have been are asked in turn.
 _ASKED, _RIVALS = 16, 3
+# By how much more of the others must something be older than the one that it differs from, where the two tell nothing.
+_CLEAR = 4
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,9 @@ def _settle(standing: Standing, component: list[int], compare: _CompareAll, *, b
     asked, rest = component[:_ASKED], component[_ASKED:]
 
     def earlier(row: "_Row", than: "_Row") -> "_Row | None":
-        rows = (_row(source, asked, compare, by_origin) for source in row.sources[:_RIVALS])
-        return next((found for found in rows if found.score > than.score), None)
+        rivals = [(1, source) for source in row.sources[:_RIVALS]] + [(_CLEAR, other) for other in row.others[:_RIVALS]]
+        rows = ((least, _row(content, asked, compare, by_origin)) for least, content in rivals)
+        return next((found for least, found in rows if found.score >= than.score + least), None)
 
     first = _row(component[0], asked, compare, by_origin)
     # The score rises each time. The rest is compared with the one that stays, in any case.
@@ -90,6 +93,7 @@ class _Row:
 
     content: int
     sources: list[int]  # what it was made from, in the given order
+    others: list[int]  # what shows something else, and nobody knows which of the two was there first
     made: int  # how many were made from it
     is_container: bool
 
@@ -101,6 +105,7 @@ class _Row:
 
 def _row(content: int, component: list[int], compare: _CompareAll, by_origin: bool) -> _Row:
     sources: list[int] = []
+    differing: list[int] = []
     made, holds = 0, 0
     others = [other for other in component if other != content]
     for other, found in zip(others, compare(content, others), strict=True):
@@ -111,7 +116,9 @@ def _row(content: int, component: list[int], compare: _CompareAll, by_origin: bo
             sources.append(other)
         elif is_container(found.reversed()) or (by_origin and found.original == "a"):
             made += 1
-    return _Row(content, sources, made, 2 * holds > len(sources))
+        elif by_origin and found.relation == "edited":
+            differing.append(other)
+    return _Row(content, sources, differing, made, 2 * holds > len(sources))
 
 
 def _one_by_one(compare: Compare) -> _CompareAll:

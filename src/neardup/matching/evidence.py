@@ -22,6 +22,8 @@ MORE = 0.02
 MORE_AROUND = 0.004
 # Share of the details both should show that differ, from which on each shows something that the other lacks.
 DIFFERS = 0.005
+# Pixels of one of the two for one of the other, for what both show.
+FINER = 1.6
 # Share of the overlap in other colours.
 RECOLOURED = 0.06
 # Between whole pictures, of which one may be a single pixel; an index from elsewhere may hold anything.
@@ -98,25 +100,36 @@ class Evidence:
     @lazy
     def original(self) -> Side | None:
         """Which of the two was there first, as far as the pictures tell: what shows more, and is neither framed nor
-        spoiled by noise, nor enlarged, nor written over. None where nothing speaks for either, or each for one."""
+        spoiled by noise, enlarged or written over. None where nothing speaks for either, or each for one."""
         if not self.is_confirmed or self.relation == "exact":
             return None
         if self.frames_a != self.frames_b:
             return "a" if self.frames_a > self.frames_b else "b"
         votes, opposed = 0, self.more_a >= MORE and self.more_b >= MORE
-        for more, seam, sign in ((self.more_a, self.seam_a, 1), (self.more_b, self.seam_b, -1)):
+        finer = self._finer
+        for side, more, seam, sign in (("a", self.more_a, self.seam_a, 1), ("b", self.more_b, self.seam_b, -1)):
             if seam >= SEAM:
                 votes -= sign  # the other is set into it
             elif more >= MORE:
-                votes += sign  # the other is cut out of it
+                # The other is cut out of it, if it is no finer: a crop holds no more detail than its source.
+                votes += sign if finer is None or finer == side or self.enlarged else -sign
         if self.framed is not None:
             votes += 1 if self.framed == "b" else -1
-        for spoiled in (self.noisier, self.enlarged):
+        # What blur took away looks like writing over what has it.
+        written_over = _OTHER[self.clean] if self._differs and not self.sharper else None
+        for spoiled in (self.noisier, self.enlarged, written_over):
             if not votes and not opposed and spoiled:
                 votes = 1 if spoiled == "b" else -1
-        if not votes and not opposed and self._differs and self.clean:
-            votes = 1 if self.clean == "a" else -1
         return None if not votes else "a" if votes > 0 else "b"
+
+    @property
+    def _finer(self) -> Side | None:
+        """Which of the two has clearly more pixels for what both show."""
+        if self.matrix is None:
+            return None
+        a, b, _, d, e, *_ = self.matrix
+        scale = abs(a * e - b * d) ** 0.5  # where the map is no perspective; about, where it is
+        return "b" if scale > FINER else "a" if scale < 1 / FINER else None
 
     def reversed(self) -> "Evidence":
         """Of B and A."""

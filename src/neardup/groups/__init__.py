@@ -57,7 +57,7 @@ def find_groups(
     verdicts:   those to honour; None: the index's own
     on_totals:  called once, before the first group, with what looking at the pictures came to
     Memory: the embeddings once more as float16, some 200 bytes and the path for each image, 50 for each candidate, and
-    256 MiB of pictures. What was found is kept in the index. Raises BadInput, DamagedIndex.
+    at most 1.7 GiB of pictures and keypoints. What was found is kept in the index. Raises BadInput, DamagedIndex.
     """
     if min_similarity is not None and not -1 <= min_similarity <= 1:
         raise BadInput(f"min_similarity={min_similarity}: between -1 and 1")

@@ -20,7 +20,7 @@ from neardup.matching.picture import Glance, Picture, load_picture
 from neardup.matching.pixels import pixel_digest
 
 # Pictures that stay decoded, and keypoints that stay of others.
-_KEPT_BYTES, _GLANCE_BYTES, _GLANCE_SIZE = 192 << 20, 768 << 20, 80_000
+_KEPT_BYTES, _GLANCE_BYTES, _GLANCE_SIZE = 192 << 20, 1536 << 20, 76_000
 _STRANGERS = Evidence("other", 0.0)
 # Results are written to the index so often, in pairs looked at.
 _RECORD_EVERY = 2000

@@ -111,7 +111,7 @@ def test_groups_are_confirmed_by_the_pictures(neardup: Neardup, changed: dict[st
         assert found[name][1].startswith(change)
     [line] = first.stderr.splitlines()
     counts = re.fullmatch(
-        r"(\d+) pairs at similarity 0.40 or above: (\d+) looked at; (\d+) confirmed, (\d+) refused, (\d+) linked by"
+        r"(\d+) pairs at similarity 0.33 or above: (\d+) looked at; (\d+) confirmed, (\d+) refused, (\d+) linked by"
         r" others\.",
         line,
     )

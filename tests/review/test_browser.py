@@ -26,7 +26,7 @@ class Page:
         from selenium.common.exceptions import StaleElementReferenceException
         from selenium.webdriver.support.ui import WebDriverWait
 
-        waiting = WebDriverWait(self.browser, 10, 0.03, ignored_exceptions=(StaleElementReferenceException,))
+        waiting = WebDriverWait(self.browser, 30, 0.03, ignored_exceptions=(StaleElementReferenceException,))
         return waiting.until(lambda _: is_true(), what)
 
     def press(self, *keys: str) -> None:

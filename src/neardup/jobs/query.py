@@ -26,9 +26,9 @@ from neardup.search import reaches
 from neardup.sources import Source
 from neardup.sources.queries import open_queries
 
-# Matches looked at beside those that are shown: so many, while their files hold no more than this. It is what takes
-# half a second; a limit on time would give another answer on another day.
-_MORE, _MORE_BYTES = 48, 12_000_000
+# Matches looked at beside those that are shown: so many, while they take no more than this, in seconds of one core, at
+# so many a look and a megapixel: about half a second on two. A clock would give another answer on another day.
+_MORE, _MORE_COST, _LOOK, _MEGAPIXEL = 48, 1.0, 0.02, 0.01
 # What a query and each of its parts propose.
 _PROPOSED = 50
 _SAME = 0.999
@@ -141,12 +141,12 @@ def _more(proposed: list[Match], shown: list[Match]) -> list[Match]:
     """What is worth a look beside the matches that are shown."""
     paths = {match.path for match in shown}
     more: list[Match] = []
-    size_bytes = 0
+    cost = 0.0
     for match in proposed:
         if match.path in paths:
             continue
-        size_bytes += match.size_bytes
-        if len(more) == _MORE or size_bytes > _MORE_BYTES:
+        cost += _LOOK + _MEGAPIXEL * match.width * match.height / 1e6
+        if len(more) == _MORE or cost > _MORE_COST:
             break
         more.append(match)
     return more

@@ -130,6 +130,7 @@ class ConfirmedTies:
         """Of the two themselves, compared where nobody has yet; from several threads, too."""
         first, second = min(a, b), max(a, b)
         found = self._looker.known(first, second) or self._looker.look(first, second, self._composed(first, second))
+        self._looker.record_if_due()
         if found is None:
             return None
         return found if first == a else found.reversed()

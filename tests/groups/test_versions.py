@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -62,9 +63,11 @@ EDITED = replace(COPY, relation="edited", differing=0.1)
 SIMILAR = replace(COPY, relation="similar", confidence=0.3, differing=0.1)
 
 
-def told(tmp_path: Path, found: dict[tuple[str, str], Evidence]) -> list[list[str]]:
-    """Names of the groups of a, b and c, kept in this order, where this was found of each two of them before."""
-    pictures = {f"{name}.png": draw_scene(n, 60, 60) for n, name in enumerate("abc")}
+def told(
+    tmp_path: Path, found: dict[tuple[str, str], Evidence], names: str = "abc", *, similar: bool = False
+) -> list[list[str]]:
+    """Names of the groups of these, kept in this order, where this was found of each two of them before."""
+    pictures = {f"{name}.png": draw_scene(n, 60, 60) for n, name in enumerate(names)}
     index = index_files(tmp_path / "index", save_gallery(tmp_path / "photos", pictures))
     digests = {image.path.stem: image.digest for image in index}
     links = {}
@@ -72,7 +75,7 @@ def told(tmp_path: Path, found: dict[tuple[str, str], Evidence]) -> list[list[st
         key = digests[first], digests[second]
         links[min(key), max(key)] = json.dumps((evidence if key[0] < key[1] else evidence.reversed()).to_json())
     record_found(index.folder, pixels={}, links=links, matcher=MATCHER)
-    groups = find_groups(Index.open(index.folder), keep=KeepPolicy("path-order"))
+    groups = find_groups(Index.open(index.folder), keep=KeepPolicy("path-order"), similar=similar)
     return [[f"{member.path.stem} {member.relation}" for member in group.members] for group in groups]
 
 
@@ -113,6 +116,21 @@ def test_two_parts_of_a_picture_are_not_carried_by_it(tmp_path):
         ("a", "c"): SIMILAR,
     }
     assert told(tmp_path, found) == [["a exact", "b edited"]]
+
+
+def test_a_link_to_a_late_keeper_counts(tmp_path):
+    """A component with more keepers than each is compared with: z joins them all, x is the last one's alone."""
+    names = "abcdefghxz"
+    found: dict[tuple[str, str], Evidence] = dict.fromkeys(combinations(names, 2), SIMILAR)
+    found |= {(name, "z"): EDITED for name in "abcdefgh"} | {("h", "x"): EDITED}
+    assert told(tmp_path, found, names) == [["a exact", "z edited"], ["h exact", "x edited"]]
+
+
+def test_one_picture_comes_before_one_scene(tmp_path):
+    """c is b's picture, and shows the scene of a, which is kept before b; z joins the three."""
+    found: dict[tuple[str, str], Evidence] = dict.fromkeys(combinations("abcz", 2), Evidence("other", 0.0))
+    found |= {("a", "z"): EDITED, ("b", "z"): EDITED, ("b", "c"): EDITED, ("a", "c"): SIMILAR}
+    assert told(tmp_path, found, "abcz", similar=True) == [["a exact", "z edited"], ["b exact", "c edited"]]
 
 
 def test_evidence_of_shape_and_order():

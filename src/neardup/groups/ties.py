@@ -93,8 +93,8 @@ class ConfirmedTies:
 
     def keepers_for(self, content: int) -> list[tuple[float, int]]:
         linked = self._linked.get(content, {})
-        own = self._kept_in.get(self._roots.find(content), [])
-        near = [*own[:MOST_KEEPERS], *(keeper for keeper in linked if keeper in self._kept and keeper not in own)]
+        first = self._kept_in.get(self._roots.find(content), [])[:MOST_KEEPERS]
+        near = [*first, *(keeper for keeper in linked if keeper in self._kept and keeper not in first)]
         found = []
         for place, keeper in enumerate(near):
             evidence = self.evidence(keeper, content)
@@ -102,8 +102,8 @@ class ConfirmedTies:
                 continue
             # The first keeper of a component is the original, as far as can be seen. The others are versions that are
             # too spoiled to be compared with it; what can is not to follow them.
-            earlier = -place if keeper in own else -MOST_KEEPERS
-            found.append((10.0 * (evidence.is_confirmed + earlier) + self._images.similarity(keeper, content), keeper))
+            rank = 100 * evidence.is_confirmed - 10 * min(place, len(first))
+            found.append((rank + self._images.similarity(keeper, content), keeper))
         return found
 
     def _may_join(self, evidence: Evidence) -> bool:

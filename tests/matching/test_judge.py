@@ -148,8 +148,7 @@ def test_what_is_pasted_into_another_picture_is_edited_and_joins_nothing(scene):
     collage.paste(scene.resize((300, 225), Image.Resampling.LANCZOS), (280, 200))
     found = judge(picture(scene), picture(collage))
     assert found.relation == "edited"
-    assert found.is_set_into_b
-    assert found.more_than("b")
+    assert found.holds("b")
     assert found.original == "a"
 
 

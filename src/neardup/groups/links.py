@@ -109,18 +109,12 @@ def confirm(
 
 def is_pasted(found: Evidence) -> bool:
     """Whether one of the two was set into the other, among other things: that joins nothing together."""
-    return found.is_confirmed and (
-        (found.is_set_into_a and found.more_than("a")) or (found.is_set_into_b and found.more_than("b"))
-    )
+    return found.is_confirmed and (found.holds("a") or found.holds("b"))
 
 
 def is_container(found: Evidence) -> bool:
     """Whether B was pasted into A, which is something else; not where the same can be said of A and B."""
-    inside_a, inside_b = (
-        found.is_set_into_a and found.more_than("a"),
-        found.is_set_into_b and found.more_than("b"),
-    )
-    return found.is_confirmed and inside_a and not inside_b
+    return found.is_confirmed and found.holds("a") and not found.holds("b")
 
 
 def _next_batch(

@@ -79,14 +79,14 @@ def agreement(laid: Laid, but: NDArray[np.bool_] | None = None) -> Agreement:
     inside = inside[box]
     a, b = (cv2.GaussianBlur(side[box], (0, 0), _NOISE_SIGMA) for side in (laid.a, laid.b))
     block = BLOCK if inside.sum() >= 24 * BLOCK * BLOCK else BLOCK // 2
-    whole: NDArray[Any] = np.asarray(_blocks(inside, block).min(axis=1) > 0)
+    whole: NDArray[Any] = np.asarray(blocks(inside, block).min(axis=1) > 0)
     a, b, blur_a, blur_b = _as_blunt(a, b, whole, block)
     weights = np.ones((int(whole.sum()), block * block), np.float32)
     if but is not None:
-        weights = 1 - _blocks(but[box], block)[whole]
+        weights = 1 - blocks(but[box], block)[whole]
     free = weights.mean(axis=1) >= _FREE
     weights = weights[free]
-    first, second = (_centred(_blocks(side, block)[whole][free], weights) for side in (a, b))
+    first, second = (_centred(blocks(side, block)[whole][free], weights) for side in (a, b))
     total = weights.sum(axis=1)
     spread_a, spread_b = (np.sqrt((weights * np.square(side)).sum(axis=1) / total) for side in (first, second))
     detailed = np.maximum(spread_a, spread_b) >= DETAILED
@@ -138,7 +138,7 @@ def _sharper(
         step = np.zeros_like(wide)
         step[:, 1:] = np.abs(wide[:, 1:] - wide[:, :-1])
         step[1:] += np.abs(wide[1:] - wide[:-1])
-        sharp.append((_blocks(step, block)[whole].mean(axis=1), _blocks(side, block)[whole].std(axis=1)))
+        sharp.append((blocks(step, block)[whole].mean(axis=1), blocks(side, block)[whole].std(axis=1)))
     seen = np.minimum(sharp[0][1], sharp[1][1]) >= DETAILED / 2
     if seen.sum() < FEWEST_BLOCKS:
         return [0.0 for _ in at]
@@ -152,7 +152,7 @@ def blurred(grey: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
     return grey if sigma <= 0 else np.asarray(cv2.GaussianBlur(grey, (0, 0), sigma), np.uint8)
 
 
-def _blocks(pixels: NDArray[np.generic], block: int) -> NDArray[np.float32]:
+def blocks(pixels: NDArray[np.generic], block: int) -> NDArray[np.float32]:
     """The pixels of each square block as a row: (blocks, block * block)."""
     height, width = (side // block for side in pixels.shape)
     cut = pixels[: height * block, : width * block].astype(np.float32)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neardup.matching.agreement import blocks
+
 # Pixels of a place's side; shares of a row of places that disagree, and that agree where the picture begins.
 _PLACE, _DISAGREE, _AGREE = 8, 0.75, 0.5
 # Correlation from which on a place agrees, levels of spread from which on there is something to see in one, and places.
@@ -53,7 +55,7 @@ def _bar(own: NDArray[np.float32], other: NDArray[np.float32], inside: NDArray[n
     which the first has something to see."""
     first, second = (side - side.mean(axis=2, keepdims=True) for side in map(_places, (own, other)))
     spread_a, spread_b = (np.sqrt(np.square(side).mean(axis=2)) for side in (first, second))
-    whole = np.asarray(_places(inside).all(axis=2))
+    whole = np.asarray(_places(inside).min(axis=2) > 0)
     seen = (np.maximum(spread_a, spread_b) >= _SOMETHING) & whole
     alike = (first * second).mean(axis=2) / np.maximum(spread_a * spread_b, (_SOMETHING / 2) ** 2) >= _ALIKE
     counts, agreeing = seen.sum(axis=1), (seen & alike).sum(axis=1)
@@ -64,11 +66,10 @@ def _bar(own: NDArray[np.float32], other: NDArray[np.float32], inside: NDArray[n
     return begins * _PLACE, int(((spread_a[:begins] >= _SOMETHING) & whole[:begins]).sum())
 
 
-def _places(values: NDArray[Any]) -> NDArray[Any]:
+def _places(values: NDArray[Any]) -> NDArray[np.float32]:
     """(rows, columns, pixels of a place)"""
     height, width = (side // _PLACE for side in values.shape)
-    cut = values[: height * _PLACE, : width * _PLACE].reshape(height, _PLACE, width, _PLACE)
-    return cut.swapaxes(1, 2).reshape(height, width, _PLACE**2)
+    return blocks(values, _PLACE).reshape(height, width, _PLACE**2)
 
 
 def _edge(side: NDArray[np.float32], depth: int) -> float:

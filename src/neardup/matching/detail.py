@@ -4,11 +4,10 @@ The detail of a photo falls slowly from octave to octave (Field, JOSA A 1987), s
 finest that a smaller one can hold is about as much as that one has in its own finest octave. An enlargement has none.
 """
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
+from neardup.matching.evidence import Side
 from neardup.matching.maps import Matrix, scale_of
 from neardup.matching.picture import Picture
 
@@ -20,12 +19,12 @@ _BLOCK = 16
 _ENLARGED, _BOUNDS, _FINE = 0.3, (0.25, 0.4), 1.5
 
 
-def enlarged(a: Picture, b: Picture, matrix: Matrix) -> Literal["a", "b"] | None:
+def enlarged(a: Picture, b: Picture, matrix: Matrix) -> Side | None:
     """matrix: from the whole of A to the whole of B"""
     scale = scale_of(matrix, (a.width, a.height))  # of the whole pictures
     if not scale:
         return None
-    which: Literal["a", "b"]
+    which: Side
     which, large, small, scale = ("a", a, b, 1 / scale) if scale < 1 else ("b", b, a, scale)
     # As they were decoded: of two that were both reduced on the way nothing can be told.
     scale *= large.pixels.shape[1] / large.width * small.width / small.pixels.shape[1]

@@ -83,19 +83,14 @@ class Evidence:
             or (self.colours is not None and self.colours.other >= RECOLOURED)
         )
 
-    @property
-    def is_set_into_a(self) -> bool:
-        """Whether B lies within A as something pasted there: a frame, a screen, a collage."""
-        return self.seam_a >= SEAM
-
-    @property
-    def is_set_into_b(self) -> bool:
-        return self.seam_b >= SEAM
-
     def more_than(self, side: Side) -> bool:
         """Whether there is something to see in one side beyond the other's edges."""
         more, seam = (self.more_a, self.seam_a) if side == "a" else (self.more_b, self.seam_b)
         return more >= (MORE_AROUND if seam >= SEAM else MORE)
+
+    def holds(self, side: Side) -> bool:
+        """Whether the other is set into this one, among other things to see: a screen, a collage, a caption's bar."""
+        return (self.seam_a if side == "a" else self.seam_b) >= SEAM and self.more_than(side)
 
     @lazy
     def original(self) -> Side | None:

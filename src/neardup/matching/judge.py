@@ -88,9 +88,7 @@ def _judge_first_frames(a: Picture, b: Picture, found: Aligned | None) -> Eviden
         return evidence
     confirmed = replace(evidence, relation="copy")
     is_copy = confirmed.b_shows_all_of_a or confirmed.a_shows_all_of_b
-    is_set_into = (confirmed.is_set_into_a and confirmed.more_than("a")) or (
-        confirmed.is_set_into_b and confirmed.more_than("b")
-    )
+    is_set_into = confirmed.holds("a") or confirmed.holds("b")
     return confirmed if is_copy and not is_set_into else replace(evidence, relation="edited")
 
 

@@ -3,12 +3,11 @@
 Detail that one of them lost lies where there is something to see; noise lies everywhere alike.
 """
 
-from typing import Any, Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.matching.agreement import Laid
+from neardup.matching.agreement import Laid, blocks
+from neardup.matching.evidence import Side
 
 _BLOCK = 16
 _FEWEST = 12
@@ -22,13 +21,13 @@ _AS_BUSY = 1.8
 _SPECKS = 2.5
 
 
-def noisier(laid: Laid) -> Literal["a", "b"] | None:
+def noisier(laid: Laid) -> Side | None:
     """laid: in grey"""
     a, b = (_fine(side) for side in (laid.a, laid.b))
-    whole = _cut(laid.inside).all(axis=1)
+    whole = blocks(laid.inside, _BLOCK).min(axis=1) > 0
     if whole.sum() < _FEWEST:
         return None
-    apart, of_a, of_b = (_cut(side)[whole] for side in (a - b, a, b))
+    apart, of_a, of_b = (blocks(side, _BLOCK)[whole] for side in (a - b, a, b))
     differing = _spread(apart)
     quiet = float(np.percentile(differing, 10))
     if quiet < max(_LEAST, _EVEN * float(np.median(differing))):
@@ -40,8 +39,8 @@ def noisier(laid: Laid) -> Literal["a", "b"] | None:
     return "a" if quiet_a > _MORE * quiet_b else "b" if quiet_b > _MORE * quiet_a else None
 
 
-def _spread(blocks: NDArray[np.float32]) -> NDArray[np.float32]:
-    spread: NDArray[np.float32] = np.sqrt(np.square(blocks).mean(axis=1))
+def _spread(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    spread: NDArray[np.float32] = np.sqrt(np.square(values).mean(axis=1))
     return spread
 
 
@@ -52,10 +51,3 @@ def _fine(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     wide = grey.astype(np.float32)
     fine: NDArray[np.float32] = wide - np.asarray(cv2.GaussianBlur(wide, (0, 0), 1.5), np.float32)
     return fine
-
-
-def _cut(values: NDArray[Any]) -> NDArray[Any]:
-    """Blocks, their pixels as a row: (blocks, 256)."""
-    height, width = (side // _BLOCK for side in values.shape)
-    cut = values[: height * _BLOCK, : width * _BLOCK].reshape(height, _BLOCK, width, _BLOCK)
-    return cut.swapaxes(1, 2).reshape(height * width, _BLOCK**2)

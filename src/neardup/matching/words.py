@@ -102,7 +102,7 @@ def _cut_steps(alignment: Alignment, found: Evidence) -> Iterator[str]:
     if alignment.shown_of_a < WHOLE:
         yield f"cropped to {percent(alignment.shown_of_a)}"
     if alignment.shown_of_b < WHOLE:
-        if found.is_set_into_b and found.more_than("b"):
+        if found.holds("b"):
             yield f"set into another picture, {percent(alignment.shown_of_b)} of it"
         elif found.more_than("b"):
             yield f"with more around it, {percent(1 - alignment.shown_of_b)}"

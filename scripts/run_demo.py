@@ -40,7 +40,7 @@ def main(photos: Path, output: Path) -> None:
     for photo in choose(photos):
         pictures.append(output / f"query-{photo.stem}.png")
         run("query", photo, "--index", index, "--top", "8", "--plot", pictures[-1])
-    run("groups", "--index", index, "--min-similarity", "0.7", "--output", output / "groups.html")
+    run("groups", "--index", index, "--output", output / "groups.html")
     print("\nThe pictures of what was found:")
     for picture in pictures:
         print(f"  {picture.resolve()}")

@@ -28,6 +28,7 @@ from neardup.index import Index
 from neardup.index.notes import Pair, Verdict
 from neardup.matching.threads import without_blas_threads
 from neardup.matching.words import SAME_FILE, SAME_PIXELS, change, lost
+from neardup.text import show_count
 
 __all__ = ["DuplicateGroup", "FolderRule", "KeepPolicy", "Member", "Totals", "find_groups", "pairs_of_group"]
 
@@ -36,6 +37,7 @@ _SAME = 0.999
 # From here on two images have the same margins, if any: a photo is at most 0.94 like itself with a border of 3 %, and a
 # bordered photo at least 0.99 like a compressed and smaller copy.
 _FRAMED_ALIKE = 0.985
+_DAMAGED_SHOWN = 5
 
 
 def find_groups(
@@ -49,6 +51,7 @@ def find_groups(
     threads: int | None = None,
     on_progress: Progress = lambda done, total: None,
     on_totals: Callable[[Totals], None] = lambda totals: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Iterator[DuplicateGroup]:
     """Groups of near-duplicates, by the path of their keeper.
 
@@ -56,6 +59,7 @@ def find_groups(
     similar:    let a keeper take in what shows the same scene, too
     verdicts:   those to honour; None: the index's own
     on_totals:  called once, before the first group, with what looking at the pictures came to
+    say:        called with warnings
     Memory: the embeddings once more as float16, some 200 bytes and the path for each image, 50 for each candidate, and
     at most 1.7 GiB of pictures and keypoints. What was found is kept in the index. Raises BadInput, DamagedIndex.
     """
@@ -65,6 +69,11 @@ def find_groups(
         on_totals(Totals())
         return
     images = Images(index)
+    if images.damaged:
+        say(_damage(images.damaged))
+    if len(images.paths) < 2:
+        on_totals(Totals())
+        return
     units = Units(images, index.notes.verdicts() if verdicts is None else verdicts)
     run = _Run(images, units, keep or KeepPolicy(), folders)
     with Looker(images) as looker:
@@ -75,6 +84,15 @@ def find_groups(
         found.sort(key=lambda group: images.paths[group.members[0]])
         for group in found:
             yield _described(images, units, looker, group, compare)
+
+
+def _damage(paths: list[bytes]) -> str:
+    shown = ", ".join(os.fsdecode(path) for path in sorted(paths)[:_DAMAGED_SHOWN])
+    more = f" and {len(paths) - _DAMAGED_SHOWN:,} more" if len(paths) > _DAMAGED_SHOWN else ""
+    return (
+        f"Warning: the embeddings of {show_count(len(paths), 'image')} are damaged, and in no group: {shown}{more};"
+        " 'neardup index PATH --rebuild' makes them anew"
+    )
 
 
 @dataclass(frozen=True)

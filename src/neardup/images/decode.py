@@ -326,7 +326,10 @@ def _strips(image: Any) -> Iterator[NDArray[np.float64]]:
     width, height = image.size
     rows = max(1, 2**20 // width)
     for top in range(0, height, rows):
-        yield np.asarray(image.crop((0, top, width, min(top + rows, height)))).astype(np.float64)
+        strip = np.asarray(image.crop((0, top, width, min(top + rows, height))))
+        with np.errstate(invalid="ignore"):  # a signalling NaN is one like any other
+            numbers = strip.astype(np.float64)
+        yield numbers
 
 
 def _reduced(image: Any, size: int | None) -> Any:

@@ -158,7 +158,12 @@ class Index:
     def embeddings(self) -> Sequence[NDArray[np.float16]]:
         """Memory maps of (n, dim) float16, unit rows before rounding; rows are numbered across them. Some rows may
         belong to images that are gone: `live_rows` has the others."""
+        self._check_segments()
         return [segment.embeddings for segment in self._segments]
+
+    def _check_segments(self) -> None:
+        for segment in self._segments:
+            segment.check()
 
     @property
     def notes(self) -> Notes:
@@ -186,6 +191,7 @@ class Index:
     @cached_property
     def live_rows(self) -> NDArray[np.int64]:
         """Rows whose content some image has, ascending: (contents,) int64."""
+        self._check_segments()
         live = [np.flatnonzero(~self._is_dead(segment.contents)) for segment in self._segments]
         return np.concatenate(
             [rows + offset for rows, offset in zip(live, self._offsets, strict=False)] or [np.empty(0, np.int64)]
@@ -304,6 +310,7 @@ class Index:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Live rows ascending, and in how many tables each shares the query's bucket; probes None: as many as pay."""
         assert self.bits is not None
+        self._check_segments()
         # Rounded as the indexed rows are, so that an image shares every bucket with itself.
         rounded = query.astype(np.float16).astype(np.float32)
         rows, shared = find_candidates(
@@ -424,6 +431,7 @@ class Index:
 
     def _rows_of(self, contents: NDArray[np.int64]) -> NDArray[np.int64]:
         """Rows of ascending content ids."""
+        self._check_segments()
         result = np.full(len(contents), -1, np.int64)
         for segment, offset in zip(self._segments, self._offsets.tolist(), strict=False):
             start = np.searchsorted(contents, segment.contents[0])
@@ -440,6 +448,7 @@ class Index:
         """The n smallest buckets of table 0 with two contents or more, the smaller first, then by signature."""
         if self.hashing is None or self.bits is None or not self._segments:
             return []
+        self._check_segments()
         unused = np.uint32(self.hashing.bits - self.bits)
         signatures = np.concatenate([segment.tables.signatures[0] >> unused for segment in self._segments])
         rows = np.concatenate(

@@ -63,5 +63,6 @@ def group_images(
         threads=cores(),
         on_progress=on_progress,
         on_totals=on_totals,
+        say=say,
     )
     return Grouping(groups, threshold, options.keep)

@@ -1,6 +1,5 @@
 """Pictures drawn from a seed, and a model small enough to run in a blink."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -61,14 +60,11 @@ def draw_scene(seed: int, width: int = 480, height: int = 360) -> Image.Image:
 
 @pytest.fixture(scope="session", autouse=True)
 def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A key of our own: the user's is left alone."""
+    """A key of our own: the user's is left alone. Not by NEARDUP_STATE, which tests take away with the others."""
     folder = tmp_path_factory.mktemp("state")
-    before = os.environ.get("NEARDUP_STATE")
-    os.environ["NEARDUP_STATE"] = str(folder)
-    yield folder
-    del os.environ["NEARDUP_STATE"]
-    if before is not None:
-        os.environ["NEARDUP_STATE"] = before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

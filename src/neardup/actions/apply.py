@@ -11,9 +11,10 @@ from neardup.actions import files
 from neardup.actions.journal import Journal, Record, journals
 from neardup.actions.plan import LINKS, Plan, Step
 from neardup.actions.report import Outcome, Report
-from neardup.errors import BadInput, MissingPackage
+from neardup.errors import BadInput, MissingPackage, NeardupError
 from neardup.images import modified_ns
 from neardup.index import store
+from neardup.index.notes import record_doubts
 
 _LONGEST_NAME_BYTES = 255
 
@@ -54,10 +55,19 @@ def apply_plan(folder: Path, plan: Plan, *, on_progress: Callable[[], None] | No
             if on_progress:
                 on_progress()
         run.journal.end()
+        journal: Path | None = run.journal.path
         if not run.journal.records:
             run.journal.path.unlink()
-            return Report(plan.action, None, outcomes)
-    return Report(plan.action, run.journal.path, outcomes)
+            journal = None
+    _doubt(folder, run.changed)
+    return Report(plan.action, journal, outcomes)
+
+
+def _doubt(folder: Path, paths: set[Path]) -> None:
+    """Have the next 'neardup index' read these, as is advised: size and time may well be those that it knows."""
+    if paths and (folder / store.CATALOG).exists():
+        with suppress(NeardupError):  # another process writes to the index: the next try finds them, too
+            record_doubts(folder, paths)
 
 
 class _Run:
@@ -66,6 +76,7 @@ class _Run:
         self.journal = journal
         self._known = files.KnownFiles()
         self._numbers: dict[str, int] = {}
+        self.changed: set[Path] = set()  # files with other bytes than were indexed
         self._perform = {"trash": _trash, "delete": _delete, "move": _move}.get(plan.action, self._link)
 
     def act(self, number: int, step: Step) -> Outcome:
@@ -104,11 +115,15 @@ class _Run:
         if (found.st_size, modified_ns(found)) != (step.size_bytes, step.mtime_ns):
             return Outcome(step.path, "failed", "has changed since it was indexed; run 'neardup index' again")
         if files.digest_of(step.path) != step.digest:
+            self.changed.add(step.path)
             return Outcome(step.path, "failed", "has other bytes than were indexed; run 'neardup index' again")
         if self.plan.action in LINKS and not step.is_same_bytes:
             return Outcome(step.path, "failed", "has other bytes than its keeper")
         if self._known.digest(step.keeper) != step.keeper_digest:
-            return Outcome(step.path, "failed", f"its keeper {step.keeper} is gone or has changed")
+            self.changed.add(step.keeper)
+            return Outcome(
+                step.path, "failed", f"its keeper {step.keeper} is gone or has changed; run 'neardup index' again"
+            )
         return None
 
     def _target(self, step: Step) -> Path | None:

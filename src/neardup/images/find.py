@@ -81,6 +81,7 @@ class Finder:
     globs: Globs | None = None
     passed_over: Counter[str] = field(default_factory=Counter)  # what looks like a picture and is not read, by ending
     links: int = 0  # to pictures or folders, not followed
+    volumes: list[Path] = field(default_factory=list)  # folders that begin another volume than the one above them
     _entered: set[tuple[int, int]] = field(default_factory=set)
 
     def leave_out(self, folder: Path) -> None:
@@ -91,11 +92,13 @@ class Finder:
     def images_below(self, root: Path) -> Iterator[Path]:
         """Depth first."""
         prefix = len(os.fsencode(root).rstrip(b"/")) + 1
+        volumes: list[int] = []  # of the folders under way
         pending = [iter([(os.fsencode(root), _Kind.FOLDER)])]
         while pending:
             step = next(pending[-1], None)
             if step is None:
                 pending.pop()
+                del volumes[-1:]
                 continue
             path, kind = Path(os.fsdecode(step[0])), step[1]
             try:
@@ -104,6 +107,9 @@ class Finder:
                     if folder not in self._entered:
                         self._entered.add(folder)
                         pending.append(iter(self._entries(path, prefix)))
+                        if volumes and volumes[-1] != folder[0]:
+                            self.volumes.append(path)
+                        volumes.append(folder[0])
                 elif kind is _Kind.IMAGE or begins_like_an_image(path):
                     yield path
             except FileNotFoundError:

@@ -6,13 +6,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import cache
 from operator import itemgetter
 from pathlib import Path
 
 from neardup.errors import BadInput
 from neardup.images.files import begins_like_an_image, shown
-from neardup.images.formats import IMAGE_EXTENSIONS, SHARED_EXTENSIONS, UNREAD_EXTENSIONS
+from neardup.images.formats import (
+    IMAGE_EXTENSIONS,
+    JPEG_XL_EXTENSIONS,
+    RAW_EXTENSIONS,
+    SHARED_EXTENSIONS,
+    UNREAD_EXTENSIONS,
+)
 from neardup.images.globs import Globs
+from neardup.images.jpeg_xl import can_read_jpeg_xl
+from neardup.images.raw import can_read_raw
 
 OnError = Callable[[Path, OSError], None]
 
@@ -166,6 +175,13 @@ class Finder:
         return kind
 
 
+@cache
+def _readable() -> frozenset[bytes]:
+    """Endings of images, those among them that a package more makes readable."""
+    jpeg_xl = JPEG_XL_EXTENSIONS if can_read_jpeg_xl() else frozenset()
+    return IMAGE_EXTENSIONS | jpeg_xl | (RAW_EXTENSIONS if can_read_raw() else frozenset())
+
+
 def _ending(name: bytes) -> bytes:
     return name.rpartition(b".")[2].lower() if b"." in name else b""
 
@@ -173,6 +189,6 @@ def _ending(name: bytes) -> bytes:
 def _kind(name: bytes) -> _Kind | None:
     """What a file of this name may be, None for nothing of interest."""
     ending = _ending(name)
-    if ending in IMAGE_EXTENSIONS:
+    if ending in _readable():
         return _Kind.IMAGE
     return _Kind.UNKNOWN if not ending or ending in SHARED_EXTENSIONS else None

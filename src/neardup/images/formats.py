@@ -1,7 +1,7 @@
 """Which formats are decoded, and how a file of each is recognised by its name and by its first bytes.
 
-EPS, PDF and WMF are left out (they are programs, and Pillow would start another process for them), and so are camera
-RAW formats (Pillow would show the small preview inside, if anything).
+EPS, PDF and WMF are left out (they are programs, and Pillow would start another process for them). JPEG XL and camera
+RAW formats need a package more: pillow-jxl-plugin, rawpy.
 """
 
 # As many first bytes as `format_of` looks at.
@@ -22,7 +22,9 @@ RAW_EXTENSIONS = frozenset(
     b" sr2 srf srw x3f".split()
 )
 
-# What looks like a picture to a person, and is not read: also drawings, JPEG XL, and films.
+JPEG_XL_EXTENSIONS = frozenset((b"jxl",))
+
+# What looks like a picture to a person, and is not read, at least not without a package more: also drawings and films.
 UNREAD_EXTENSIONS = RAW_EXTENSIONS | frozenset(
     b"svg svgz jxl mov mp4 m4v avi mkv webm mts m2ts mpg mpeg 3gp 3g2 wmv flv vob insv".split()
 )
@@ -72,6 +74,8 @@ _PREFIXES = (
     (b"II+\0", "TIFF"),
     (b"MM\0+", "TIFF"),
     (b"\xff\x4f\xff\x51", "JPEG2000"),
+    (b"\xff\x0a", "JXL"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "JXL"),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
     (b"icns", "ICNS"),
     (b"8BPS\0\x01", "PSD"),

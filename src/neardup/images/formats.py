@@ -118,6 +118,11 @@ def format_of(head: bytes) -> str | None:
     return None
 
 
+def is_raw_name(path: bytes) -> bool:
+    """Whether a file's name is that of a camera's RAW format."""
+    return path.rpartition(b".")[2].lower() in RAW_EXTENSIONS
+
+
 def _iso_media_format(head: bytes) -> str | None:
     """AVIF and HEIF share a container; the compatible brands decide where the major brand is the general one."""
     end = min(int.from_bytes(head[:4], "big"), len(head))

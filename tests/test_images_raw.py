@@ -149,3 +149,13 @@ def test_endings_are_offered_where_their_package_is_installed(tmp_path, monkeypa
     find._readable.cache_clear()
     assert offered == (["a.jpg", "b.cr2", "c.JXL"] if installed else ["a.jpg"])
     assert dict(finder.passed_over) == ({".svg": 1} if installed else {".cr2": 1, ".jxl": 1, ".svg": 1})
+
+
+def test_jpeg_xl_without_its_package_says_what_to_install(monkeypatch):
+    """And is no lasting failure: the next run tries again."""
+    from neardup.prepare import Content, Decode
+
+    monkeypatch.setattr(jpeg_xl, "can_read_jpeg_xl", lambda: False)
+    prepared = Decode(16)(Content(b"\xff\x0a" + bytes(40)))
+    assert prepared.error == "JPEG XL is read with a package more: pip install 'neardup[jxl]'"
+    assert not prepared.lasting

@@ -29,6 +29,7 @@ from neardup.images.files import read_file, shown
 from neardup.images.formats import HEAD_BYTES, PLUGINS, WEAK_FORMATS, format_of
 from neardup.images.raw import can_read_raw, is_raw, preview_of
 from neardup.images.tiff import first_directory
+from neardup.packages import how_to_install
 
 # Recorded in an index. Change the last word whenever the same file gives other pixels than before.
 DECODER = f"pillow-{PIL.__version__} draft-reduce-2"
@@ -155,7 +156,12 @@ def _decode_raw(content: bytes, size: int | None, budget: ByteBudget | None) -> 
 
 def _jpeg_xl_bytes(content: bytes) -> int:
     """Upper estimate of what decoding a JPEG XL takes; raises UnreadableImage where that is more than is given."""
+    if not jpeg_xl.can_read_jpeg_xl():
+        missing = f"JPEG XL is read with a package more: {how_to_install('pillow_jxl')}"
+        raise UnreadableImage(missing) from ImportError("pillow_jxl")
     width, height = jpeg_xl.size_of(content)
+    if not width:
+        raise UnreadableImage("damaged JXL file: states no size")
     _check_pixels(width, height, (width, height), reduced=False)
     return width * height * _DECODER_BYTES["JXL"]
 
@@ -195,8 +201,6 @@ def _open_as(content: bytes, name: str) -> Any:
 
 
 def _open_jpeg_xl(content: bytes) -> Any:
-    if not jpeg_xl.can_read_jpeg_xl():
-        raise UnreadableImage("JPEG XL, which the package pillow-jxl-plugin reads") from ImportError("pillow_jxl")
     _jpeg_xl_bytes(content)
     return import_module("pillow_jxl.JpegXLImagePlugin").JXLImageFile(io.BytesIO(content), "")
 

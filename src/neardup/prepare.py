@@ -103,7 +103,7 @@ class Decode:
         try:
             decoded = decode_image(content.data, size=self.input_size, budget=_DECODING)
         except UnreadableImage as error:
-            lasting = not isinstance(error.__cause__, MemoryError)
+            lasting = not isinstance(error.__cause__, MemoryError | ImportError)
             return Prepared(content.digest, error=str(error), lasting=lasting)
         pixels = preprocess(decoded.pixels, self.input_size)
         margin = flat_margin(pixels, decoded.width, decoded.height)

@@ -14,9 +14,10 @@ from neardup.actions.keepers import check_keepers
 from neardup.actions.plan import LINKS, Plan, Step
 from neardup.actions.records import PERMISSIONS, Header, Record
 from neardup.actions.report import Outcome, Report
-from neardup.errors import BadInput, MissingPackage
+from neardup.errors import BadInput, MissingPackage, NeardupError
 from neardup.images import modified_ns
 from neardup.index import store
+from neardup.index.notes import record_doubts
 from neardup.index.owner import Owner, claim
 
 
@@ -63,10 +64,19 @@ def apply_plan(
             if on_progress:
                 on_progress()
         run.journal.end()
+        journal: Path | None = run.journal.path
         if not run.journal.records:
             run.journal.path.unlink()
-            return Report(plan.action, None, outcomes)
-    return Report(plan.action, run.journal.path, outcomes)
+            journal = None
+    _doubt(folder, run.changed)
+    return Report(plan.action, journal, outcomes)
+
+
+def _doubt(folder: Path, paths: set[Path]) -> None:
+    """Have the next 'neardup index' read these, as is advised: size and time may well be those that it knows."""
+    if paths and (folder / store.CATALOG).exists():
+        with suppress(NeardupError):  # another process writes to the index: the next try finds them, too
+            record_doubts(folder, paths)
 
 
 class _Run:
@@ -75,6 +85,7 @@ class _Run:
         self.journal = journal
         self._known = files.KnownFiles()
         self._numbers: dict[str, int] = {}
+        self.changed: set[Path] = set()  # files with other bytes than were indexed
         self._perform = {"trash": _trash, "delete": _delete, "move": self._move}.get(plan.action, self._link)
 
     def act(self, number: int, step: Step) -> Outcome:
@@ -113,11 +124,15 @@ class _Run:
         if (found.st_size, modified_ns(found)) != (step.size_bytes, step.mtime_ns):
             return Outcome(step.path, "failed", "has changed since it was indexed; run 'neardup index' again")
         if files.digest_of(step.path) != step.digest:
+            self.changed.add(step.path)
             return Outcome(step.path, "failed", "has other bytes than were indexed; run 'neardup index' again")
         if self.plan.action in LINKS and not step.is_same_bytes:
             return Outcome(step.path, "failed", "has other bytes than its keeper")
         if self._known.digest(step.keeper) != step.keeper_digest:
-            return Outcome(step.path, "failed", f"its keeper {step.keeper} is gone or has changed")
+            self.changed.add(step.keeper)
+            return Outcome(
+                step.path, "failed", f"its keeper {step.keeper} is gone or has changed; run 'neardup index' again"
+            )
         return None
 
     def _number(self, step: Step) -> int | None:

@@ -15,6 +15,7 @@ from neardup.errors import BadInput
 from neardup.groups import DuplicateGroup, Member
 from neardup.groups.keep import KeepPolicy
 from neardup.images import modified_ns
+from neardup.images.formats import is_raw_name
 from neardup.matching.evidence import RELATIONS, Relation
 from neardup.matching.words import SAME_FILE
 from neardup.reading import read_json
@@ -157,9 +158,15 @@ def _reason_to_keep(member: Member, keeper: Member, policy: KeepPolicy) -> str |
         return _PROTECTED
     if is_same_file(member.path, keeper.path):
         return "is the same file as its keeper under another name"
+    if member.digest != keeper.digest and not member.told and any(map(_is_raw, (member, keeper))):
+        return "is a RAW file or has one for a keeper: only byte copies of those are let go"
     if difference := _difference(member):
         return difference
     return None
+
+
+def _is_raw(member: Member) -> bool:
+    return is_raw_name(bytes(member.path))
 
 
 def _shows_more(member: Member, edited: bool) -> str | None:

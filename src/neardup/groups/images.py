@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from neardup.images.formats import is_raw_name
 from neardup.index import Index
 
 _BLOCK_VALUES = 1 << 20
@@ -41,6 +42,8 @@ class Images:
         self.norms = _norms(self.embeddings)
         # Images in the order of their contents, by path within one.
         self._by_content = np.lexsort((np.argsort(np.argsort(np.array(self.paths, object))), self.contents))
+        self.raw = np.zeros(len(self.digests), bool)  # (contents,) whether a camera's RAW file
+        self.raw[self.contents] = [is_raw_name(path) for path in self.paths]
         self._starts = np.searchsorted(self.contents[self._by_content], np.arange(len(self.digests) + 1))
 
     def __len__(self) -> int:

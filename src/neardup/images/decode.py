@@ -10,7 +10,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from itertools import islice, takewhile
@@ -23,10 +23,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from neardup.errors import UnreadableImage
+from neardup.images import jpeg_xl
 from neardup.images.budget import ByteBudget
 from neardup.images.files import read_file, shown
 from neardup.images.formats import HEAD_BYTES, PLUGINS, WEAK_FORMATS, format_of
+from neardup.images.raw import can_read_raw, is_raw, preview_of
 from neardup.images.tiff import first_directory
+from neardup.packages import how_to_install
 
 # Recorded in an index. Change the last word whenever the same file gives other pixels than before.
 DECODER = f"pillow-{PIL.__version__} draft-reduce-2"
@@ -49,7 +52,7 @@ _STORAGE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;
 # Levels below white that nobody sees on it.
 _INVISIBLE = 32
 # Bytes a pixel that these decoders hold beside it.
-_DECODER_BYTES = {"JPEG2000": 16, "HEIF": 10, "AVIF": 10, "WEBP": 8}
+_DECODER_BYTES = {"JPEG2000": 16, "HEIF": 10, "AVIF": 10, "WEBP": 8, "JXL": 20}
 
 _SCAN = 0xDA  # JPEG's marker
 _STRIP_OFFSETS, _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS = 273, 322, 323, 324  # TIFF's tags
@@ -105,9 +108,13 @@ def decode_image(content: bytes, *, size: int | None = None, budget: ByteBudget 
     the caller, on whatever is wrong with the content: also where it is truncated, and where it has more than MAX_PIXELS
     or needs more than MAX_DECODED_PIXELS at once.
     """
+    if can_read_raw() and is_raw(content):
+        return _decode_raw(content, size, budget)
     name = format_of(content[:HEAD_BYTES])
     try:
-        image = _open(content, name)
+        # This one decodes while it opens.
+        with budget.reserve(len(content) + _jpeg_xl_bytes(content)) if budget and name == "JXL" else nullcontext():
+            image = _open(content, name)
         width, height = image.size
         reducible = image.format in ("JPEG", "MPO")
         coefficients = _coefficient_bytes(image, content) if reducible else 0
@@ -136,6 +143,29 @@ def decode_image(content: bytes, *, size: int | None = None, budget: ByteBudget 
         raise UnreadableImage(_reason(error, name)) from error
 
 
+def _decode_raw(content: bytes, size: int | None, budget: ByteBudget | None) -> Decoded:
+    with budget.reserve(3 * len(content)) if budget else nullcontext():
+        preview = preview_of(content)
+    if preview.pixels is None:
+        decoded = decode_image(preview.jpeg, size=size, budget=budget)
+        return replace(decoded, format="RAW")
+    height, width = preview.pixels.shape[:2]
+    _check_pixels(width, height, (width, height), reduced=False)
+    return Decoded(np.asarray(_reduced(Image.fromarray(preview.pixels), size)), width, height, "RAW")
+
+
+def _jpeg_xl_bytes(content: bytes) -> int:
+    """Upper estimate of what decoding a JPEG XL takes; raises UnreadableImage where that is more than is given."""
+    if not jpeg_xl.can_read_jpeg_xl():
+        missing = f"JPEG XL is read with a package more: {how_to_install('pillow_jxl')}"
+        raise UnreadableImage(missing) from ImportError("pillow_jxl")
+    width, height = jpeg_xl.size_of(content)
+    if not width:
+        raise UnreadableImage("damaged JXL file: states no size")
+    _check_pixels(width, height, (width, height), reduced=False)
+    return width * height * _DECODER_BYTES["JXL"]
+
+
 def _open(content: bytes, name: str | None) -> Any:
     """The header only, by the plugin of the format alone: not `Image.open`, which imports and tries many others."""
     if name is None:
@@ -159,6 +189,8 @@ def _open_as(content: bytes, name: str) -> Any:
         from pillow_heif import HeifImageFile
 
         return HeifImageFile(io.BytesIO(content), "")
+    if name == "JXL":
+        return _open_jpeg_xl(content)
     import_module(f"PIL.{PLUGINS[name]}")
     if name == "TIFF":
         _silence_libtiff()
@@ -166,6 +198,11 @@ def _open_as(content: bytes, name: str) -> Any:
     if accept and (refused := accept(content[:16])) is not True:
         raise UnreadableImage(refused if isinstance(refused, str) else f"not a {name} file")
     return factory(io.BytesIO(content), "")
+
+
+def _open_jpeg_xl(content: bytes) -> Any:
+    _jpeg_xl_bytes(content)
+    return import_module("pillow_jxl.JpegXLImagePlugin").JXLImageFile(io.BytesIO(content), "")
 
 
 @cache
@@ -267,6 +304,8 @@ def _markers(content: bytes) -> Iterator[tuple[int, int]]:
 
 def _orientation(image: Any) -> int:
     """EXIF orientation, 1 (upright) where it is missing, out of range or unreadable."""
+    if image.format == "JXL" and not image.jpeg:  # turned upright already, whatever its Exif says
+        return 1
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # the same variety as above, and the pixels are good

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,15 +18,28 @@ from numpy.typing import NDArray
 from neardup import search
 from neardup.errors import BadInput, DamagedIndex, ModelMismatch
 from neardup.index import catalog, store
-from neardup.index.catalog import Hashing, Model
+from neardup.index.catalog import IN_DOUBT, Hashing, Model
 from neardup.index.notes import Notes
+from neardup.index.roots import Away, Root, moved, moves_of, outermost, range_below, read_roots
 from neardup.index.store import CATALOG, REBUILD, Segment, SegmentRecord
 from neardup.index.writer import FileState, IndexWriter, open_writer
 from neardup.lsh import draw_hyperplanes, find_candidates, tune
 from neardup.lsh.probing import MAX_PROBES
 from neardup.lsh.tuning import expected_recall
 
-__all__ = ["Bucket", "FileState", "Index", "IndexWriter", "IndexedImage", "Match", "Model", "QueryResult"]
+__all__ = [
+    "IN_DOUBT",
+    "Away",
+    "Bucket",
+    "FileState",
+    "Index",
+    "IndexWriter",
+    "IndexedImage",
+    "Match",
+    "Model",
+    "QueryResult",
+    "Root",
+]
 
 _IMAGES_AT_A_TIME = 4096
 
@@ -90,6 +104,7 @@ class Index:
             self.hashing: Hashing | None = settings[1] if settings else None
             records = catalog.read_segments(self._connection, self._path)
             self._dead = catalog.read_dead(self._connection)
+            self._moves = moves_of(self._connection, folder, self._path)
             self.images = int(self._connection.execute("SELECT count(*) FROM images").fetchone()[0])
         self._segments = [self._open_segment(folder, record) for record in records]
         self._offsets = np.cumsum([0, *(record.rows for record in records)])
@@ -190,6 +205,26 @@ class Index:
         return np.concatenate(
             [rows + offset for rows, offset in zip(live, self._offsets, strict=False)] or [np.empty(0, np.int64)]
         )
+
+    @cached_property
+    def roots(self) -> list[Root]:
+        """The folders that were indexed, and the volumes that were met below them, by path."""
+        with self._lock, catalog.damage_named(self._path):
+            found = [(*root, self._count_below(root[0])) for root in read_roots(self._connection, self._path).items()]
+        roots = [Root(self._decode_path(path), kinds, images) for path, kinds, images in found]
+        return sorted(roots, key=lambda root: os.fsencode(root.path))
+
+    def _count_below(self, root: bytes) -> int:
+        select = "SELECT count(*) FROM images WHERE path >= ? AND path < ?"
+        return int(self._connection.execute(select, range_below(root)).fetchone()[0])
+
+    def passed_over(self) -> dict[str, int]:
+        """Files that look like pictures and were not read when their folders were indexed, by kind, the most first."""
+        by_path = {os.fsencode(root.path): root for root in self.roots}
+        kinds: Counter[str] = Counter()
+        for path in outermost(by_path):
+            kinds.update(by_path[path].passed_over)
+        return dict(sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0])))
 
     @property
     def tables(self) -> int | None:
@@ -382,6 +417,8 @@ class Index:
         return [(self._decode_path(path), catalog.decode_name(label), *facts) for path, label, *facts in found]
 
     def _decode_path(self, path: object) -> Path:
+        if self._moves and isinstance(path, bytes):
+            path = moved(path, self._moves)
         name = catalog.decode_name(path)
         if not name or "\0" in name:
             raise DamagedIndex(f"{self._path}: an image without a path; {REBUILD}")

@@ -25,6 +25,8 @@ LINKS: tuple[Action, ...] = ("hardlink", "symlink", "reflink")
 
 MAX_PLAN_BYTES = 1 << 30
 _FORMAT = "neardup plan 1"
+# Pixels of a damaged file for one of the whole one that is kept for it, above which a person is to decide.
+_CLEARLY_MORE = 1.5
 _PROTECTED = "is in a protected folder"
 
 
@@ -43,6 +45,7 @@ class Step:
     lost: tuple[str, ...] = ()  # what this file has and its keeper has not, in words
     notes: tuple[str, ...] = ()  # files beside it or its keeper that belong to them
     change: str | None = None  # what was done to the keeper to make it, in words
+    why: str | None = None  # what the keeper has over it, in words
 
     @property
     def is_same_bytes(self) -> bool:
@@ -104,7 +107,7 @@ def make_plan(
         lost_keeper = _difference(keeper)
         for member in others:
             reason = lost_keeper and f"its keeper {lost_keeper}; run 'neardup index' again"
-            reason = reason or _reason_to_keep(member, keeper, policy) or _shows_more(member, edited)
+            reason = reason or _reason_to_keep(member, keeper, policy) or _shows_more(member, keeper, edited)
             if reason:
                 kept.append(Kept(member.path, keeper.path, reason))
                 continue
@@ -122,6 +125,7 @@ def make_plan(
                     lost if member.shows_more is None else (member.shows_more, *lost),
                     notes,
                     member.change,
+                    member.why,
                 )
             )
     return Plan(action, tuple(steps), tuple(kept), to.absolute() if to else None)
@@ -141,7 +145,9 @@ def _parts(
         for members in copies.values():
             members.sort(key=lambda member: not policy.is_protected(member.path))
             yield [
-                replace(member, similarity=1.0, relation="exact", change=SAME_FILE, shows_more=None, evidence=None)
+                replace(
+                    member, similarity=1.0, relation="exact", change=SAME_FILE, shows_more=None, why=None, evidence=None
+                )
                 for member in members
             ]
             if len(members) == 1 and members[0] is not group.keeper:
@@ -159,13 +165,19 @@ def _reason_to_keep(member: Member, keeper: Member, policy: KeepPolicy) -> str |
     return None
 
 
-def _shows_more(member: Member, edited: bool) -> str | None:
+def _shows_more(member: Member, keeper: Member, edited: bool) -> str | None:
     """Why a member may not go for what it shows; None where it may."""
+    if member.damaged and not keeper.damaged and not member.told and _has_more_pixels(member, keeper):
+        return f"is damaged ({member.damaged}), and has more pixels than what is whole: compare the two by eye"
     if member.relation in ("exact", "copy", None) or member.told or (edited and member.relation == "edited"):
         return None
     if member.relation == "edited":
         return f"shows {member.shows_more or 'something else'}; --edited plans it, too"
     return "shows another picture of the same scene"
+
+
+def _has_more_pixels(member: Member, keeper: Member) -> bool:
+    return member.width * member.height > _CLEARLY_MORE * keeper.width * keeper.height
 
 
 def _difference(member: Member) -> str | None:
@@ -223,7 +235,7 @@ def load_plan(path: Path) -> Plan:
 
 
 def _step(entry: dict[str, Any]) -> Step:
-    if entry.keys() != {field.name for field in fields(Step)}:
+    if entry.keys() | {"why"} != {field.name for field in fields(Step)}:  # which version 0.2 did not write
         raise ValueError(f"a step has {sorted(entry)}")
     digest, keeper_digest = bytes.fromhex(entry["digest"]), bytes.fromhex(entry["keeper_digest"])
     if len(digest) != 32 or len(keeper_digest) != 32:
@@ -240,6 +252,7 @@ def _step(entry: dict[str, Any]) -> Step:
         tuple(map(str, entry["lost"])),
         tuple(map(str, entry["notes"])),
         None if entry["change"] is None else str(entry["change"]),
+        None if entry.get("why") is None else str(entry["why"]),
     )
 
 

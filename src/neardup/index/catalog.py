@@ -21,7 +21,7 @@ from neardup.index.store import CATALOG, REBUILD, SEGMENTS, SegmentRecord
 from neardup.lsh.hyperplanes import LARGEST_DIM
 
 APPLICATION_ID = 0x6E647570  # "ndup"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 # Names that come from the file system are BLOBs (os.fsencode), so that those that are not UTF-8 survive.
 # A reader refuses any table, index, trigger or view that is not exactly one of these.
@@ -31,7 +31,10 @@ SCHEMA = {
     "contents": (
         "CREATE TABLE contents (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,"  # SHA-256 of the file
         " width INTEGER NOT NULL, height INTEGER NOT NULL,"  # pixels, upright
-        " margin REAL NOT NULL DEFAULT 0)"  # share of the area that is a flat margin
+        " margin REAL NOT NULL DEFAULT 0,"  # share of the area that is a flat margin
+        # When it was taken, milliseconds since 1970; bits of what a camera wrote (neardup.images.exif); of a JPEG its
+        # quality, 1 to 100; in words what is wrong with a file that could be decoded. NULL: not known, or nothing.
+        " taken_ms INTEGER, camera INTEGER NOT NULL DEFAULT 0, quality INTEGER, damaged TEXT)"
     ),
     "images": (
         "CREATE TABLE images (path BLOB PRIMARY KEY, size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,"
@@ -72,6 +75,12 @@ SCHEMA = {
 UPGRADES: dict[int, tuple[str, ...]] = {
     1: ("ALTER TABLE contents ADD COLUMN margin REAL NOT NULL DEFAULT 0",),
     2: (SCHEMA["links"], SCHEMA["parts"]),
+    3: (
+        "ALTER TABLE contents ADD COLUMN taken_ms INTEGER",
+        "ALTER TABLE contents ADD COLUMN camera INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE contents ADD COLUMN quality INTEGER",
+        "ALTER TABLE contents ADD COLUMN damaged TEXT",
+    ),
 }
 
 # A rollback journal ends in this where it belongs to a transaction over several files, and names one of them.

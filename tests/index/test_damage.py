@@ -245,12 +245,14 @@ def test_a_folder_of_that_name_that_is_not_ours_is_left_alone(folder):
     assert theirs.is_dir()
 
 
-# What takes an index back to an earlier format: 4 brought ctimes, roots and looks, 3 what comparing pictures has found
-# and their parts, 2 margins.
+# What takes an index back to an earlier format: 4 brought ctimes, roots, looks and what a file says of its origin, 3
+# what comparing pictures has found and their parts, 2 margins.
+ORIGIN = ("taken_ms", "camera", "quality", "damaged")
 TO_FORMAT_3 = (
     "DROP TABLE home", "DROP TABLE roots", "DROP TABLE looks", "DROP INDEX images_by_inode",
     "ALTER TABLE images DROP COLUMN inode", "ALTER TABLE images DROP COLUMN ctime_ns",
-    "ALTER TABLE failures DROP COLUMN ctime_ns", "PRAGMA user_version = 3",
+    "ALTER TABLE failures DROP COLUMN ctime_ns",
+    *(f"ALTER TABLE contents DROP COLUMN {name}" for name in ORIGIN), "PRAGMA user_version = 3",
 )  # fmt: skip
 TO_FORMAT_2 = (*TO_FORMAT_3, "DROP TABLE links", "DROP TABLE parts", "PRAGMA user_version = 2")
 TO_FORMAT_1 = (*TO_FORMAT_2, "ALTER TABLE contents DROP COLUMN margin", "PRAGMA user_version = 1")
@@ -270,12 +272,14 @@ def test_an_index_of_an_earlier_format_is_upgraded(filled, statements):
         assert index.notes.verdicts() == {pair: "not"}
     assert (filled / "catalog.sqlite").read_bytes() == before
     with Index.write(filled, MODEL) as writer:
-        put(writer, "/new.jpg", "new", margin=0.25)
+        put(writer, "/new.jpg", "new", margin=0.25, taken_ms=5, camera=7, quality=92, damaged="breaks off at 61 %")
     with closing(sqlite3.connect(filled / "catalog.sqlite")) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (4,)
     record_found(filled, pixels={}, links={pair: "{}"}, matcher=1)
     with Index.open(filled) as index:
         assert sorted(image.margin for image in index) == [0.0] * 40 + [0.25]
+        origins = [(image.taken_ms, image.camera, image.quality, image.damaged) for image in index]
+        assert origins == [(None, 0, None, None)] * 40 + [(5, 7, 92, "breaks off at 61 %")]
         assert index.notes.link(pair, 1) == "{}"
 
 

@@ -29,6 +29,8 @@ LINKS: tuple[Action, ...] = ("hardlink", "symlink", "reflink")
 MAX_PLAN_BYTES = 1 << 30
 _FORMAT = "neardup plan 1"
 _MOST = 2**63 - 1
+# Pixels of a damaged file for one of the whole one that is kept for it, above which a person is to decide.
+_CLEARLY_MORE = 1.5
 _PROTECTED = "is in a protected folder"
 
 
@@ -47,6 +49,7 @@ class Step:
     lost: tuple[str, ...] = ()  # what this file has and its keeper has not, in words
     notes: tuple[str, ...] = ()  # files beside it or its keeper that belong to them
     change: str | None = None  # what was done to the keeper to make it, in words
+    why: str | None = None  # what the keeper has over it, in words
 
     @property
     def is_same_bytes(self) -> bool:
@@ -108,7 +111,7 @@ def make_plan(
         lost_keeper = _difference(keeper)
         for member in others:
             reason = lost_keeper and f"its keeper {lost_keeper}; run 'neardup index' again"
-            reason = reason or _reason_to_keep(member, keeper, policy) or _shows_more(member, edited)
+            reason = reason or _reason_to_keep(member, keeper, policy) or _shows_more(member, keeper, edited)
             if reason:
                 kept.append(Kept(member.path, keeper.path, reason))
                 continue
@@ -126,6 +129,7 @@ def make_plan(
                     lost if member.shows_more is None else (member.shows_more, *lost),
                     notes,
                     member.change,
+                    member.why,
                 )
             )
     return Plan(action, tuple(steps), tuple(kept), to.absolute() if to else None)
@@ -145,7 +149,9 @@ def _parts(
         for members in copies.values():
             members.sort(key=lambda member: not policy.is_protected(member.path))
             yield [
-                replace(member, similarity=1.0, relation="exact", change=SAME_FILE, shows_more=None, evidence=None)
+                replace(
+                    member, similarity=1.0, relation="exact", change=SAME_FILE, shows_more=None, why=None, evidence=None
+                )
                 for member in members
             ]
             if len(members) == 1 and members[0] is not group.keeper:
@@ -169,13 +175,19 @@ def _is_raw(member: Member) -> bool:
     return is_raw_name(bytes(member.path))
 
 
-def _shows_more(member: Member, edited: bool) -> str | None:
+def _shows_more(member: Member, keeper: Member, edited: bool) -> str | None:
     """Why a member may not go for what it shows; None where it may."""
+    if member.damaged and not keeper.damaged and not member.told and _has_more_pixels(member, keeper):
+        return f"is damaged ({member.damaged}), and has more pixels than what is whole: compare the two by eye"
     if member.relation in ("exact", "copy", None) or member.told or (edited and member.relation == "edited"):
         return None
     if member.relation == "edited":
         return f"shows {member.shows_more or 'something else'}; --edited plans it, too"
     return "shows another picture of the same scene"
+
+
+def _has_more_pixels(member: Member, keeper: Member) -> bool:
+    return member.width * member.height > _CLEARLY_MORE * keeper.width * keeper.height
 
 
 def _difference(member: Member) -> str | None:
@@ -250,6 +262,7 @@ def _step(entry: dict[str, Any]) -> Step:
         tuple(map(_text, entry["lost"])),
         tuple(map(_text, entry["notes"])),
         None if entry["change"] is None else _text(entry["change"]),
+        None if entry["why"] is None else _text(entry["why"]),
     )
 
 

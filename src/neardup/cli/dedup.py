@@ -51,7 +51,8 @@ def dedup(
 
     \b
     JSON: {"action", "applied", "min_similarity": number or null (the pictures decided), "files", "size_bytes",
-    "journal": path or null, "steps": [{"path", "keeper", "similarity", "relation", "change", "size_bytes",
+    "journal": path or null, "steps": [{"path", "keeper", "similarity", "relation", "change", "why": what its
+    keeper has over it, "size_bytes",
     "status": planned|done|skipped|failed, "reason", "target": where it was moved, "lost": [what the
     keeper has not], "notes": [files beside it]}], "kept": [{"path", "keeper", "reason"}]}
 

@@ -15,6 +15,7 @@ from neardup.groups.recent import Recent
 from neardup.images import ByteBudget, read_file
 from neardup.index.notes import Pair, record_found
 from neardup.matching.align import may_match
+from neardup.matching.closely import load_whole, look_closely, may_tell
 from neardup.matching.evidence import Evidence
 from neardup.matching.judge import MATCHER, judge
 from neardup.matching.maps import Matrix
@@ -25,6 +26,8 @@ from neardup.matching.sketch import Sketch, load_sketch, may_resemble
 # Pictures that stay decoded, keypoints that stay of others, and what stays of those that have only weak candidates.
 _KEPT_BYTES, _GLANCE_BYTES, _SKETCH_BYTES = 192 << 20, 768 << 20, 768 << 20
 _GLANCE_SIZE, _SKETCH_SIZE = 76_000, 30_000
+# What whole pictures of all threads together may take: decoded, in grey, and in blocks.
+_CLOSELY, _BYTES_A_PIXEL = ByteBudget(512 << 20), 12
 _STRANGERS = Evidence("other", 0.0)
 # Results are written to the index so often, in pairs looked at.
 _RECORD_EVERY = 2000
@@ -85,6 +88,24 @@ class Looker:
             evidence = _STRANGERS  # one for all of them: they may be millions
         self._found[key] = evidence
         return evidence
+
+    def look_closely(self, a: int, b: int, found: Evidence) -> Evidence:
+        """The evidence of contents a < b with what their whole pixels tell, where those may tell more."""
+        if not may_tell(found, self._images.size(a), self._images.size(b)):
+            return found
+        try:
+            with _CLOSELY.reserve(_BYTES_A_PIXEL * self._pixels_of(a, b)):
+                wholes = [load_whole(self._read(content)) for content in (a, b)]
+                closely = look_closely(found, *wholes)
+        except UnreadableImage:
+            return found
+        with self._lock:
+            self._new_links[self._digests((a, b))] = json.dumps(closely.to_json())
+        self._found[a, b] = closely
+        return closely
+
+    def _pixels_of(self, *contents: int) -> int:
+        return sum(width * height for width, height in map(self._images.size, contents))
 
     def _recall(self, key: tuple[int, int]) -> Evidence | None:
         found = self._notes.link(self._digests(key), MATCHER)

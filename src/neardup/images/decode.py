@@ -25,8 +25,12 @@ from PIL import Image, ImageOps
 from neardup.errors import UnreadableImage
 from neardup.images import jpeg_xl
 from neardup.images.budget import ByteBudget
+from neardup.images.damage import damage_of, watched
+from neardup.images.exif import UNTOLD, Taken, read_taken
 from neardup.images.files import read_file, shown
 from neardup.images.formats import HEAD_BYTES, PLUGINS, WEAK_FORMATS, format_of
+from neardup.images.markers import SCAN, markers
+from neardup.images.quality import jpeg_quality
 from neardup.images.raw import can_read_raw, is_raw, preview_of
 from neardup.images.tiff import first_directory
 from neardup.packages import how_to_install
@@ -54,7 +58,6 @@ _INVISIBLE = 32
 # Bytes a pixel that these decoders hold beside it.
 _DECODER_BYTES = {"JPEG2000": 16, "HEIF": 10, "AVIF": 10, "WEBP": 8, "JXL": 20}
 
-_SCAN = 0xDA  # JPEG's marker
 _STRIP_OFFSETS, _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS = 273, 322, 323, 324  # TIFF's tags
 _ORIENTATION_TAG = 0x0112
 _TRANSPOSITIONS = {
@@ -81,6 +84,17 @@ class Decoded:
     width: int  # of the whole upright image
     height: int
     format: str  # Pillow's name: JPEG, PNG, HEIF, ...
+    taken: Taken = UNTOLD
+    quality: int | None = None  # of a JPEG, 1 to 100 as libjpeg counts
+    damaged: str | None = None  # what is wrong with the file though it can be decoded, in words
+
+
+@dataclass(frozen=True)
+class JpegGrid:
+    """On what a JPEG's picture was quantised."""
+
+    steps: NDArray[np.uint8]  # (8, 8) of its luminance, as (vertical, horizontal) frequencies
+    orientation: int  # EXIF's, of the stored picture
 
 
 def load_image(source: Path | bytes, *, size: int | None = None) -> NDArray[np.uint8]:
@@ -126,16 +140,21 @@ def decode_image(content: bytes, *, size: int | None = None, budget: ByteBudget 
             # The stream within may be larger than the container says, and it is decoded by all cores: one at a time.
             needed = max(needed, budget.limit)
         with budget.reserve(needed) if budget else nullcontext():
+            watch = watched(image, content) if reducible else None
             image.load()
             if not reducible:
                 width, height = image.size  # some containers tell the size only now, and TIFF is turned upright
+            damaged = damage_of(image, content, watch)
             orientation = _orientation(image)
             upright = _on_ground(_reduced(_eight_bits(image), size))
             if orientation in _TRANSPOSITIONS:
                 upright = upright.transpose(_TRANSPOSITIONS[orientation])
             if orientation >= 5:
                 width, height = height, width
-            return Decoded(np.asarray(upright), width, height, image.format or name or "")
+            return Decoded(
+                np.asarray(upright), width, height, image.format or name or "",
+                _taken(image, content), _quality(image), damaged,
+            )  # fmt: skip
     except UnreadableImage:
         raise
     # Decoders of damaged files raise nearly everything: SyntaxError, IndexError, struct.error, MemoryError, ...
@@ -164,6 +183,28 @@ def _jpeg_xl_bytes(content: bytes) -> int:
         raise UnreadableImage("damaged JXL file: states no size")
     _check_pixels(width, height, (width, height), reduced=False)
     return width * height * _DECODER_BYTES["JXL"]
+
+
+def jpeg_grid(content: bytes) -> JpegGrid | None:
+    """Of a file's content; None where it is no JPEG, or not one that can be opened."""
+    try:
+        if format_of(content[:HEAD_BYTES]) not in ("JPEG", "MPO"):
+            return None
+        image = _open(content, "JPEG")
+        steps = np.array(image.quantization[0], np.uint16)
+        if steps.shape != (64,) or steps.min() < 1:
+            return None
+        return JpegGrid(np.minimum(steps, 255).astype(np.uint8).reshape(8, 8), _orientation(image))
+    except Exception:  # as of damaged files above
+        return None
+
+
+def turned_back(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Upright pixels as a file of this EXIF orientation stores them."""
+    if orientation not in _TRANSPOSITIONS:
+        return pixels
+    back = {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}.get(orientation, _TRANSPOSITIONS[orientation])
+    return np.asarray(Image.fromarray(pixels).transpose(back))
 
 
 def _open(content: bytes, name: str | None) -> Any:
@@ -233,7 +274,7 @@ def _check_tiff(content: bytes) -> None:
 
 def _check_segments(content: bytes) -> None:
     """Refuse a JPEG of very many segments before its first scan."""
-    segments = takewhile(lambda marker: marker[0] != _SCAN, _markers(content))
+    segments = takewhile(lambda marker: marker[0] != SCAN, markers(content))
     if next(islice(segments, MAX_SEGMENTS, None), None):
         raise UnreadableImage(f"a JPEG of more than {MAX_SEGMENTS} segments; save it anew to make it readable")
 
@@ -285,21 +326,9 @@ def _coefficient_bytes(image: Any, content: bytes) -> int:
 
 def _scans(content: bytes) -> Iterator[int]:
     """Number of components of each scan of a JPEG, up to the end of its first image (ITU-T T.81, annex B)."""
-    for code, position in _markers(content):
-        if code == _SCAN:
+    for code, position in markers(content):
+        if code == SCAN:
             yield content[position + 2] if position + 2 < len(content) else 0
-
-
-def _markers(content: bytes) -> Iterator[tuple[int, int]]:
-    """Codes of a JPEG's markers and where their lengths stand, up to the end of its first image."""
-    position = 2
-    # FF 01 and FF D0 to D7 stand alone, without a length.
-    while marker := re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd7])").search(content, position):
-        code, position = marker[1][0], marker.end()
-        if code == 0xD9:
-            return
-        yield code, position
-        position += int.from_bytes(content[position : position + 2], "big")
 
 
 def _orientation(image: Any) -> int:
@@ -311,6 +340,15 @@ def _orientation(image: Any) -> int:
     except Exception:  # the same variety as above, and the pixels are good
         return 1
     return value if isinstance(value, int) and value in _TRANSPOSITIONS else 1
+
+
+def _taken(image: Any, content: bytes) -> Taken:
+    exif = content if image.format == "TIFF" else image.info.get("exif")
+    return read_taken(exif) if isinstance(exif, bytes) else UNTOLD
+
+
+def _quality(image: Any) -> int | None:
+    return jpeg_quality(image.quantization) if image.format in ("JPEG", "MPO") else None
 
 
 def _eight_bits(image: Any) -> Any:

@@ -42,6 +42,8 @@ __all__ = [
 ]
 
 _IMAGES_AT_A_TIME = 4096
+# The year 9999, and characters.
+_LATEST_MS, _LONGEST_WORDS = 253_402_300_800_000, 200
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,10 @@ class IndexedImage(NamedTuple):
     width: int  # pixels, upright
     height: int
     margin: float  # share of the area that is a flat margin
+    taken_ms: int | None  # since 1970, as its camera wrote it
+    camera: int  # bits of what a camera wrote: neardup.images.exif
+    quality: int | None  # of a JPEG, 1 to 100
+    damaged: str | None  # what is wrong with the file though it can be decoded, in words
     row: int  # of `Index.embeddings`, numbered across them
 
 
@@ -429,17 +435,19 @@ class Index:
         with catalog.damage_named(self._path):
             cursor = self._connection.cursor()
             select = (
-                "SELECT path, label, size_bytes, mtime_ns, digest, width, height, margin, contents.id"
+                "SELECT path, label, size_bytes, mtime_ns, digest, width, height, margin, taken_ms, camera, quality,"
+                " damaged, contents.id"
                 " FROM images CROSS JOIN contents ON contents.id = images.content ORDER BY images.content, path"
             )
             with self._lock:
                 cursor.execute(select)
             count = 0
             while block := self._fetch(cursor):
-                rows = self._rows_of(np.array([image[8] for image in block], np.int64))
+                rows = self._rows_of(np.array([image[-1] for image in block], np.int64))
                 for image, row in zip(block, rows.tolist(), strict=True):
-                    path, label, *facts = image[:8]
-                    self._check_facts(*facts)
+                    path, label, *facts = image[:-1]
+                    self._check_facts(*facts[:6])
+                    self._check_origin(*facts[6:])
                     yield IndexedImage._make((self._decode_path(path), catalog.decode_name(label), *facts, row))
                 count += len(block)
         if count != self.images:
@@ -454,6 +462,14 @@ class Index:
         good = good and isinstance(digest, bytes) and len(digest) == 32
         if not good or not isinstance(margin, float) or not 0 <= margin < 1:
             raise DamagedIndex(f"{self._path}: what it says of an image cannot be so; {REBUILD}")
+
+    def _check_origin(self, taken_ms: object, camera: object, quality: object, damaged: object) -> None:
+        """What an index from elsewhere says of a picture's origin is shown, and sorted by."""
+        good = taken_ms is None or (isinstance(taken_ms, int) and abs(taken_ms) < _LATEST_MS)
+        good = good and isinstance(camera, int) and 0 <= camera < 256
+        good = good and (quality is None or (isinstance(quality, int) and 0 < quality <= 100))
+        if not good or not (damaged is None or (isinstance(damaged, str) and len(damaged) <= _LONGEST_WORDS)):
+            raise DamagedIndex(f"{self._path}: what it says of an image's origin cannot be so; {REBUILD}")
 
     def _fetch(self, cursor: sqlite3.Cursor) -> list[Any]:
         with self._lock:

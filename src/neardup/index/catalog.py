@@ -32,7 +32,10 @@ SCHEMA = {
     "contents": (
         "CREATE TABLE contents (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,"  # SHA-256 of the file
         " width INTEGER NOT NULL, height INTEGER NOT NULL,"  # pixels, upright
-        " margin REAL NOT NULL DEFAULT 0)"  # share of the area that is a flat margin
+        " margin REAL NOT NULL DEFAULT 0,"  # share of the area that is a flat margin
+        # When it was taken, milliseconds since 1970; bits of what a camera wrote (neardup.images.exif); of a JPEG its
+        # quality, 1 to 100; in words what is wrong with a file that could be decoded. NULL: not known, or nothing.
+        " taken_ms INTEGER, camera INTEGER NOT NULL DEFAULT 0, quality INTEGER, damaged TEXT)"
     ),
     "images": (
         "CREATE TABLE images (path BLOB PRIMARY KEY, size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,"
@@ -94,6 +97,10 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         "ALTER TABLE images ADD COLUMN inode INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE failures ADD COLUMN ctime_ns INTEGER NOT NULL DEFAULT 0",
         *(SCHEMA[name] for name in ("images_by_inode", "looks", "looks_by_name", "roots", "home")),
+        "ALTER TABLE contents ADD COLUMN taken_ms INTEGER",
+        "ALTER TABLE contents ADD COLUMN camera INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE contents ADD COLUMN quality INTEGER",
+        "ALTER TABLE contents ADD COLUMN damaged TEXT",
     ),
 }
 

@@ -280,6 +280,10 @@ class IndexWriter:
         width: int,
         height: int,
         margin: float = 0.0,
+        taken_ms: int | None = None,
+        camera: int = 0,
+        quality: int | None = None,
+        damaged: str | None = None,
         label: str | None = None,
         embedding: NDArray[np.floating] | None = None,
         parts: NDArray[np.floating] | None = None,
@@ -290,6 +294,8 @@ class IndexWriter:
         digest:    SHA-256 of the file, 32 bytes
         width, height: pixels, upright
         margin:    share of the area that is a flat margin, 0 to less than 1: neardup.images.flat_margin
+        taken_ms:  when it was taken, milliseconds since 1970; camera: bits of what a camera wrote (neardup.images.exif)
+        quality:   of a JPEG, 1 to 100; damaged: what is wrong with a file that could be decoded, in words
         embedding: (dim,) floating, of unit length; None when `content(digest)` is known
         parts:     (parts, dim) likewise, of parts of the image, where they are wanted
         raises:    BadInput when these are not so, IndexNotWritten
@@ -305,7 +311,8 @@ class IndexWriter:
             row = self._row(path, embedding)
             content = self._next_content
             self._connection.execute(
-                "INSERT INTO contents VALUES (?, ?, ?, ?, ?)", (content, digest, width, height, margin)
+                "INSERT INTO contents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (content, digest, width, height, margin, taken_ms, camera, quality, damaged),
             )
             self._next_content += 1
             self._pending.append(row)

@@ -325,6 +325,7 @@ class Indexer:
         self._writer.add(
             source.path, **found._asdict(), digest=image.digest,
             width=image.width, height=image.height, margin=image.margin, label=label,
+            taken_ms=image.taken.when_ms, camera=image.taken.kinds, quality=image.quality, damaged=image.damaged,
             embedding=None if embeddings is None else embeddings[0],
             parts=embeddings[1:] if embeddings is not None and len(embeddings) > 1 else None,
         )  # fmt: skip

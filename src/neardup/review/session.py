@@ -397,4 +397,6 @@ def _related(member: Member, keeper: Member, old: Member) -> Member:
     if not is_exact and member is old and keeper.evidence is not None:
         relation = relation_to_keeper(keeper.evidence.reversed())
     # What it shows that another keeper does not is not known; a person has looked.
-    return replace(member, relation=relation, similarity=similarity, change=None, shows_more=None, evidence=None)
+    return replace(
+        member, relation=relation, similarity=similarity, change=None, shows_more=None, why=None, evidence=None
+    )

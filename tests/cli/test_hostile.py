@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neardup.cli import main
+from neardup.index import catalog
 from neardup.jobs.index import index_images
 from tests.conftest import draw_photo
 
@@ -130,19 +131,16 @@ def test_an_odd_name_is_a_line(collection, tmp_path, monkeypatch, place, odd):
     assert not any(c in result.output for c in FORBIDDEN)
 
 
-COLUMNS = {
-    "meta": ("key", "value"),
-    "contents": ("id", "digest", "width", "height", "margin"),
-    "images": ("path", "size_bytes", "mtime_ns", "content", "label"),
-    "dead": ("content",),
-    "failures": ("path", "size_bytes", "mtime_ns", "decoder", "error"),
-    "segments": ("number", "rows", "first", "last", "embeddings_bytes", "contents_bytes", "rows_bytes"),
-    "verdicts": ("first", "second", "verdict"),
-    "pixels": ("digest", "pixels"),
-    "links": ("first", "second", "matcher", "found"),
-    "parts": ("content", "embeddings"),
-    "sqlite_sequence": ("name", "seq"),
-}
+def columns() -> dict[str, list[str]]:
+    """By table, those that SQLite makes included."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for statement in catalog.SCHEMA.values():
+            connection.execute(statement)
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {table: [row[1] for row in connection.execute(f"PRAGMA table_info({table})")] for table in tables}
+
+
+COLUMNS = columns()
 VALUES = st.one_of(
     st.integers(-(2**63), 2**63 - 1),
     st.sampled_from([0, 1, -1, 2**31, 2**62, 2**63 - 1, "", "[" * 50_000, "{}", b"", b"\0", b"\xff" * 32, None]),

@@ -1,6 +1,7 @@
 """Which files to remove or replace, and what would be lost: decided here, done in apply.py."""
 
 import json
+import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
@@ -14,8 +15,10 @@ from neardup.errors import BadInput
 from neardup.groups import DuplicateGroup, Member
 from neardup.groups.keep import KeepPolicy
 from neardup.images import modified_ns
+from neardup.images.formats import is_raw_name
 from neardup.matching.evidence import RELATIONS, Relation
 from neardup.matching.words import SAME_FILE
+from neardup.reading import read_json
 from neardup.text import said
 
 Action = Literal["report", "trash", "move", "hardlink", "symlink", "reflink", "delete"]
@@ -25,6 +28,9 @@ LINKS: tuple[Action, ...] = ("hardlink", "symlink", "reflink")
 
 MAX_PLAN_BYTES = 1 << 30
 _FORMAT = "neardup plan 1"
+_MOST = 2**63 - 1
+# Pixels of a damaged file for one of the whole one that is kept for it, above which a person is to decide.
+_CLEARLY_MORE = 1.5
 _PROTECTED = "is in a protected folder"
 
 
@@ -43,6 +49,7 @@ class Step:
     lost: tuple[str, ...] = ()  # what this file has and its keeper has not, in words
     notes: tuple[str, ...] = ()  # files beside it or its keeper that belong to them
     change: str | None = None  # what was done to the keeper to make it, in words
+    why: str | None = None  # what the keeper has over it, in words
 
     @property
     def is_same_bytes(self) -> bool:
@@ -104,7 +111,7 @@ def make_plan(
         lost_keeper = _difference(keeper)
         for member in others:
             reason = lost_keeper and f"its keeper {lost_keeper}; run 'neardup index' again"
-            reason = reason or _reason_to_keep(member, keeper, policy) or _shows_more(member, edited)
+            reason = reason or _reason_to_keep(member, keeper, policy) or _shows_more(member, keeper, edited)
             if reason:
                 kept.append(Kept(member.path, keeper.path, reason))
                 continue
@@ -122,6 +129,7 @@ def make_plan(
                     lost if member.shows_more is None else (member.shows_more, *lost),
                     notes,
                     member.change,
+                    member.why,
                 )
             )
     return Plan(action, tuple(steps), tuple(kept), to.absolute() if to else None)
@@ -141,7 +149,9 @@ def _parts(
         for members in copies.values():
             members.sort(key=lambda member: not policy.is_protected(member.path))
             yield [
-                replace(member, similarity=1.0, relation="exact", change=SAME_FILE, shows_more=None, evidence=None)
+                replace(
+                    member, similarity=1.0, relation="exact", change=SAME_FILE, shows_more=None, why=None, evidence=None
+                )
                 for member in members
             ]
             if len(members) == 1 and members[0] is not group.keeper:
@@ -154,18 +164,30 @@ def _reason_to_keep(member: Member, keeper: Member, policy: KeepPolicy) -> str |
         return _PROTECTED
     if is_same_file(member.path, keeper.path):
         return "is the same file as its keeper under another name"
+    if member.digest != keeper.digest and not member.told and any(map(_is_raw, (member, keeper))):
+        return "is a RAW file or has one for a keeper: only byte copies of those are let go"
     if difference := _difference(member):
         return difference
     return None
 
 
-def _shows_more(member: Member, edited: bool) -> str | None:
+def _is_raw(member: Member) -> bool:
+    return is_raw_name(bytes(member.path))
+
+
+def _shows_more(member: Member, keeper: Member, edited: bool) -> str | None:
     """Why a member may not go for what it shows; None where it may."""
+    if member.damaged and not keeper.damaged and not member.told and _has_more_pixels(member, keeper):
+        return f"is damaged ({member.damaged}), and has more pixels than what is whole: compare the two by eye"
     if member.relation in ("exact", "copy", None) or member.told or (edited and member.relation == "edited"):
         return None
     if member.relation == "edited":
         return f"shows {member.shows_more or 'something else'}; --edited plans it, too"
     return "shows another picture of the same scene"
+
+
+def _has_more_pixels(member: Member, keeper: Member) -> bool:
+    return member.width * member.height > _CLEARLY_MORE * keeper.width * keeper.height
 
 
 def _difference(member: Member) -> str | None:
@@ -205,48 +227,81 @@ def save_plan(plan: Plan, path: Path) -> None:
 def load_plan(path: Path) -> Plan:
     """Read a plan that `save_plan` wrote; raises BadInput with what is wrong in it."""
     try:
-        if path.stat().st_size > MAX_PLAN_BYTES:
-            raise BadInput(f"{path}: larger than {MAX_PLAN_BYTES} bytes; not a plan")
-        document = json.loads(path.read_bytes())
+        document = read_json(path, MAX_PLAN_BYTES)
         if document.pop("format") != _FORMAT:
             raise BadInput(f"{path}: not a plan of this version ({_FORMAT}); make it again")
+        _check_fields(document, Plan)
         return Plan(
             document["action"],
             tuple(_step(step) for step in document["steps"]),
-            tuple(Kept(_path(k["path"]), _path(k["keeper"]), str(k["reason"])) for k in document["kept"]),
-            None if document["to"] is None else _path(document["to"]),
+            tuple(_kept(entry) for entry in document["kept"]),
+            None if document["to"] is None else absolute_path(document["to"]),
         )
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; give a plan that 'neardup review' wrote") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except MemoryError as error:
+        raise BadInput(f"{path}: not enough memory to read it; make a smaller plan") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{path}: not a plan ({said(error)}); make it again") from error
 
 
 def _step(entry: dict[str, Any]) -> Step:
-    if entry.keys() != {field.name for field in fields(Step)}:
-        raise ValueError(f"a step has {sorted(entry)}")
+    _check_fields(entry, Step)
     digest, keeper_digest = bytes.fromhex(entry["digest"]), bytes.fromhex(entry["keeper_digest"])
     if len(digest) != 32 or len(keeper_digest) != 32:
         raise ValueError(f"step {entry['path']!r:.60}: a SHA-256 has 32 bytes")
     return Step(
-        _path(entry["path"]),
-        int(entry["size_bytes"]),
-        int(entry["mtime_ns"]),
+        absolute_path(entry["path"]),
+        _whole(entry, "size_bytes", 0),
+        _whole(entry, "mtime_ns", -_MOST),
         digest,
-        float(entry["similarity"]),
+        _similarity(entry["similarity"]),
         entry["relation"] if entry["relation"] in RELATIONS else None,
-        _path(entry["keeper"]),
+        absolute_path(entry["keeper"]),
         keeper_digest,
-        tuple(map(str, entry["lost"])),
-        tuple(map(str, entry["notes"])),
-        None if entry["change"] is None else str(entry["change"]),
+        tuple(map(_text, entry["lost"])),
+        tuple(map(_text, entry["notes"])),
+        None if entry["change"] is None else _text(entry["change"]),
+        None if entry["why"] is None else _text(entry["why"]),
     )
 
 
-def _path(text: object) -> Path:
+def _kept(entry: dict[str, Any]) -> Kept:
+    _check_fields(entry, Kept)
+    return Kept(absolute_path(entry["path"]), absolute_path(entry["keeper"]), _text(entry["reason"]))
+
+
+def _check_fields(entry: dict[str, Any], kind: type[Plan | Step | Kept]) -> None:
+    if entry.keys() != {field.name for field in fields(kind)}:
+        raise ValueError(f"a {kind.__name__.lower()} has {sorted(entry)}"[:150])
+
+
+def _whole(entry: dict[str, Any], name: str, least: int) -> int:
+    value = entry[name]
+    if type(value) is not int or not least <= value <= _MOST:  # JSON has 1e400, and True is an int
+        raise ValueError(f"{name} {value!r:.40} is no whole number of 63 bits")
+    return value
+
+
+def _similarity(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 2:  # nor NaN
+        raise ValueError(f"similarity {value!r:.40}")
+    return float(value)
+
+
+def _text(value: object) -> str:
+    """Text that can be shown: JSON may have halves of characters, which no encoding has."""
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r:.40} is no text")
+    os.fsencode(value)
+    return value
+
+
+def absolute_path(text: object) -> Path:
+    """A path out of a file that anyone may have written; raises ValueError where there can be no such file."""
     if not isinstance(text, str) or not Path(text).is_absolute() or "\0" in text:
         raise ValueError(f"path {text!r:.60} is not absolute")
-    return Path(text)
+    return Path(_text(text))
 
 
 def _plain(value: object) -> object:

@@ -1,20 +1,23 @@
 """The images of an index as arrays."""
 
 import os
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neardup.images.formats import is_raw_name
 from neardup.index import Index
 
 _BLOCK_VALUES = 1 << 20
+UNKNOWN = np.iinfo(np.int64).min
 
 
 class Images:
     """One entry an image; contents are numbered by ascending digest, so that nothing depends on the order of files.
 
-    Images whose embedding is no direction, as in a damaged segment, are left out: `damaged` has their paths.
+    Images whose embedding is no direction, as in a damaged segment, are left out: `astray` has their paths.
     """
 
     def __init__(self, index: Index) -> None:
@@ -25,22 +28,30 @@ class Images:
         rows, self.sizes, self.times = (np.empty(n, np.int64) for _ in range(3))
         self.widths, self.heights = (np.empty(n, np.int32) for _ in range(2))
         self.margins = np.empty(n, np.float32)
+        self.taken = np.empty(n, np.int64)  # milliseconds since 1970; UNKNOWN where nothing says so
+        self.camera, self.quality = np.empty(n, np.uint8), np.empty(n, np.int16)  # quality 0: not known
+        self.damaged: list[str | None] = []
         digests = np.empty((n, 32), np.uint8)
         for i, image in enumerate(index):
             self.paths.append(bytes(image.path))
             self.labels.append(image.label)
             rows[i], self.sizes[i], self.times[i] = image.row, image.size_bytes, image.mtime_ns
             self.widths[i], self.heights[i], self.margins[i] = image.width, image.height, image.margin
+            self.taken[i] = UNKNOWN if image.taken_ms is None else image.taken_ms
+            self.camera[i], self.quality[i] = image.camera, image.quality or 0
+            self.damaged.append(image.damaged)
             digests[i] = np.frombuffer(image.digest, np.uint8)
         self._number(rows, digests)
-        self.damaged: list[bytes] = []
+        self.astray: list[bytes] = []
         fit = (np.isfinite(self.norms) & (self.norms > 0))[self.contents]
         if not fit.all():
-            self.damaged = [self.paths[i] for i in np.flatnonzero(~fit)]
+            self.astray = [self.paths[i] for i in np.flatnonzero(~fit)]
             self.paths = [self.paths[i] for i in np.flatnonzero(fit)]
             self.labels = [self.labels[i] for i in np.flatnonzero(fit)]
             self.sizes, self.times, self.widths = self.sizes[fit], self.times[fit], self.widths[fit]
-            self.heights, self.margins = self.heights[fit], self.margins[fit]
+            self.damaged = [self.damaged[i] for i in np.flatnonzero(fit)]
+            self.heights, self.margins, self.taken = self.heights[fit], self.margins[fit], self.taken[fit]
+            self.camera, self.quality = self.camera[fit], self.quality[fit]
             self._number(rows[fit], digests[fit])
 
     def _number(self, rows: NDArray[np.int64], digests: NDArray[np.uint8]) -> None:
@@ -57,6 +68,8 @@ class Images:
         self.norms = _norms(self.embeddings)
         # Images in the order of their contents, by path within one.
         self._by_content = np.lexsort((np.argsort(np.argsort(np.array(self.paths, object))), self.contents))
+        self.raw = np.zeros(len(self.digests), bool)  # (contents,) whether a camera's RAW file
+        self.raw[self.contents] = [is_raw_name(path) for path in self.paths]
         self._starts = np.searchsorted(self.contents[self._by_content], np.arange(len(self.digests) + 1))
 
     def __len__(self) -> int:
@@ -78,6 +91,13 @@ class Images:
         """Width and height in pixels."""
         image = int(self._by_content[self._starts[content]])
         return int(self.widths[image]), int(self.heights[image])
+
+    @cached_property
+    def pixels(self) -> NDArray[np.int64]:
+        """(contents,) of each."""
+        counts = np.empty(len(self), np.int64)
+        counts[self.contents] = self.widths.astype(np.int64) * self.heights
+        return counts
 
     def content_of(self, digest: bytes) -> int | None:
         low, high = 0, len(self.digests)

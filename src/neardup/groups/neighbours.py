@@ -24,12 +24,15 @@ FLOOR = min(floor for floor, _ in TIERS)
 TABLES_FLOOR = 0.70
 # The same for what is close to a part of a picture, where parts were indexed: few are pasted into anything.
 PARTS_TIERS = ((0.40, 24),)
+# Cosine below which nearly all candidates are strangers: they come last, and in an order in which the sketches of two
+# blocks of contents are enough at any time.
+WEAK, _BLOCK_CONTENTS = 0.5, 10_000
 _BLOCK_VALUES = 1 << 24
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """p pairs of contents, a < b, by falling similarity, then a, then b."""
+    """p pairs of contents, a < b, by falling similarity, then a, then b; weak ones block by block."""
 
     a: NDArray[np.int64]  # (p,)
     b: NDArray[np.int64]
@@ -54,7 +57,7 @@ class Neighbours:
 def propose(images: Images) -> tuple[Pairs, float]:
     """Candidates for a look at the pictures, and the cosine from which on they were proposed."""
     if len(images) <= EXACT_CONTENTS:
-        keys = np.union1d(_exact_pairs(images, TIERS), _pairs_by_parts(images))
+        keys = _of_one_kind(images, np.union1d(_exact_pairs(images, TIERS), _pairs_by_parts(images)))
         return _ordered(images, keys // len(images), keys % len(images)), FLOOR
     pairs = pairs_above(images, TABLES_FLOOR)
     return pairs, TABLES_FLOOR
@@ -65,10 +68,17 @@ def pairs_above(images: Images, min_similarity: float) -> Pairs:
     parts_a, parts_b = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     least = max(-1.0, min_similarity - _ROUNDING)
     for a, b, _ in find_pairs(images.embeddings, min_similarity=least, recall=RECALL):
-        near = images.similarities(a, b) >= min_similarity
+        near = (images.similarities(a, b) >= min_similarity) & (images.raw[a] == images.raw[b])
         parts_a.append(a[near])
         parts_b.append(b[near])
     return _ordered(images, np.concatenate(parts_a), np.concatenate(parts_b))
+
+
+def _of_one_kind(images: Images, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Without pairs of a RAW file and another: a RAW is no duplicate of its JPEG, and has only its preview to show."""
+    n = max(len(images), 1)
+    kept: NDArray[np.int64] = keys[images.raw[keys // n] == images.raw[keys % n]]
+    return kept
 
 
 def neighbours_of(pairs: Pairs, contents: int) -> Neighbours:
@@ -177,5 +187,7 @@ def _closest(
 
 def _ordered(images: Images, a: NDArray[np.int64], b: NDArray[np.int64]) -> Pairs:
     similarities = images.similarities(a, b)
-    order = np.lexsort((b, a, -similarities))
+    weak = similarities < WEAK
+    blocks = [np.where(weak, side // _BLOCK_CONTENTS, 0) for side in (b, a)]
+    order = np.lexsort((b, a, -similarities, *blocks, weak))
     return Pairs(a[order], b[order], similarities[order])

@@ -12,7 +12,8 @@ from neardup.output import Aside, Rendering
 from neardup.text import printable, show_bytes, show_count, show_path
 
 STEP_FIELDS = (
-    "path", "keeper", "similarity", "relation", "change", "size_bytes", "status", "reason", "target", "lost", "notes",
+    "path", "keeper", "similarity", "relation", "change", "why", "size_bytes", "status", "reason", "target",
+    "lost", "notes",
 )  # fmt: skip
 UNDO_FIELDS = ("path", "status", "reason")
 _DONE = {
@@ -67,6 +68,8 @@ def _facts(step: Step) -> str:
     parts = [f"{what} ({step.change})" if step.change else what, show_bytes(step.size_bytes)]
     if step.lost:
         parts.append("loses " + ", ".join(step.lost))
+    if step.why:
+        parts.append(f"kept: {printable(step.why)}")
     return "; ".join([*parts, *step.notes])
 
 
@@ -117,6 +120,7 @@ def _step(step: Step, outcome: Outcome | None) -> dict[str, Any]:
         "similarity": step.similarity,
         "relation": step.relation,
         "change": step.change,
+        "why": step.why,
         "size_bytes": step.size_bytes,
         "status": outcome.status if outcome else "planned",
         "reason": outcome.reason if outcome else None,

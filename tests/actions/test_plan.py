@@ -105,8 +105,8 @@ def test_what_would_be_lost(tmp_path: Path) -> None:
     group = DuplicateGroup((*group_of(plain, dated, film, clear).members, large, framed))
     plan = make_plan([group], "trash")
     lost = {step.path.name: step.lost for step in plan.steps}
-    assert lost["dated.jpg"] == ("date 2019:05:04 12:33:10", "GPS position", "camera Canon EOS 5")
-    assert lost["film.gif"] == ("frames 2",)
+    assert lost["dated.jpg"] == ("date 2019-05-04 12:33:10", "GPS position", "camera Canon EOS 5")
+    assert lost["film.gif"] == ("frames 2 against 1",)
     assert lost["clear.png"] == ("transparency",)
     assert lost["large.jpg"] == ("40 x 30 pixels against 4 x 3",)
     assert lost["framed.jpg"] == ("40 x 30 pixels (25% of them margin) against 4 x 3",)

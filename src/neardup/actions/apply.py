@@ -11,6 +11,7 @@ from neardup.actions import files
 from neardup.actions.journal import Journal, Record, journals
 from neardup.actions.plan import LINKS, Plan, Step
 from neardup.actions.report import Outcome, Report
+from neardup.actions.sidecars import add_to_sidecar, is_written
 from neardup.errors import BadInput, MissingPackage
 from neardup.images import modified_ns
 from neardup.index import store
@@ -76,6 +77,12 @@ class _Run:
             target = self._target(step)
         except OSError as error:
             return Outcome(step.path, "failed", f"cannot be looked at ({error.strerror})")
+        if step.carried is not None:
+            try:
+                add_to_sidecar(self.journal, number, step)
+            except (OSError, BadInput) as error:
+                reason = error.strerror if isinstance(error, OSError) else str(error)
+                return Outcome(step.path, "failed", f"its keeper's sidecar cannot be added to ({reason})")
         record = Record(number, step.path, step.size_bytes, step.mtime_ns, mode, step.digest, step.keeper, target)
         self.journal.begin(record)
         try:
@@ -177,6 +184,8 @@ def settle(folder: Path) -> None:
 
 def _what_became_of(action: str, record: Record) -> Literal["done", "dropped"]:
     """Whether a step that was begun has happened; what it left half-made is cleared away."""
+    if record.written is not None:
+        return "done" if is_written(record) else "dropped"
     if action in LINKS:
         assert record.target is not None
         with suppress(FileNotFoundError):

@@ -12,6 +12,8 @@
 Every line is on the disk before what follows it happens. A crash leaves at most the last line torn, which is then
 ignored, and at most the last step begun without an end: what became of it shows in the files, not here.
 `target` is where a moved file goes, and for links the temporary name that takes the file's place in one rename.
+A keeper's sidecar that is given metadata of step n is step -1 - n: `written` is the digest of what it becomes, `digest`
+that of what it was, nothing for one that is new, and `target` a copy of what it was, in this folder.
 """
 
 import json
@@ -45,6 +47,7 @@ class Record:
     digest: bytes
     keeper: Path
     target: Path | None
+    written: bytes | None = None  # of a sidecar: SHA-256 of its new content
 
 
 @dataclass
@@ -86,6 +89,7 @@ class Journal:
             "digest": record.digest.hex(),
             "keeper": str(record.keeper),
             "target": None if record.target is None else str(record.target),
+            "written": None if record.written is None else record.written.hex(),
         }
         self._append(entry)
         self.records.append(record)
@@ -133,6 +137,7 @@ class Journal:
         if event == "begin":
             target = entry["target"]
             digest = bytes.fromhex(entry["digest"])
+            written = entry.get("written")
             numbers = (int(entry["size_bytes"]), int(entry["mtime_ns"]), int(entry["mode"]))
             record = Record(
                 int(entry["step"]),
@@ -141,6 +146,7 @@ class Journal:
                 digest,
                 Path(entry["keeper"]),
                 target and Path(target),
+                None if written is None else bytes.fromhex(written),
             )
             self.records.append(record)
             self.states[record.step] = "begun"

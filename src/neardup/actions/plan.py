@@ -16,6 +16,7 @@ from neardup.groups.keep import KeepPolicy
 from neardup.images import modified_ns
 from neardup.matching.evidence import RELATIONS, Relation
 from neardup.matching.words import SAME_FILE
+from neardup.metadata import Carried
 from neardup.text import said
 
 Action = Literal["report", "trash", "move", "hardlink", "symlink", "reflink", "delete"]
@@ -25,6 +26,7 @@ LINKS: tuple[Action, ...] = ("hardlink", "symlink", "reflink")
 
 MAX_PLAN_BYTES = 1 << 30
 _FORMAT = "neardup plan 1"
+_CLOSED = "its keeper is in a protected folder, where nothing is carried to"
 _PROTECTED = "is in a protected folder"
 
 
@@ -43,6 +45,7 @@ class Step:
     lost: tuple[str, ...] = ()  # what this file has and its keeper has not, in words
     notes: tuple[str, ...] = ()  # files beside it or its keeper that belong to them
     change: str | None = None  # what was done to the keeper to make it, in words
+    carried: Carried | None = None  # what the keeper's sidecar is given of this file's metadata
 
     @property
     def is_same_bytes(self) -> bool:
@@ -86,11 +89,14 @@ def make_plan(
     to: Path | None = None,
     keep: KeepPolicy | None = None,
     edited: bool = False,
+    merge_metadata: bool = False,
 ) -> Plan:
     """Act on every member of each group but its keeper; with a link action, on the byte copies of each member.
 
     Only what its keeper shows whole is acted on: exact and copy, what a person said is a duplicate, and what was
     grouped without a look at the pictures, since that was asked for. `edited` adds those that show something else.
+    `merge_metadata` gives the XMP sidecar of a keeper what it lacks of those that go: date, GPS, rating, caption,
+    keywords; not in protected folders, and not with links, which lose nothing.
 
     Left as they are: files below `keep.under`; files that are gone, changed, links, or the very file that their keeper
     is under another name; the whole group where the keeper is gone or changed; and with a link action files of which
@@ -108,7 +114,9 @@ def make_plan(
             if reason:
                 kept.append(Kept(member.path, keeper.path, reason))
                 continue
-            lost, notes = losses.of(member, keeper)
+            merge = merge_metadata and action not in LINKS
+            is_closed = merge and policy.is_protected(keeper.path)
+            loss = losses.of(member, keeper, merge=merge and not is_closed, beside=action not in LINKS)
             steps.append(
                 Step(
                     member.path,
@@ -119,9 +127,10 @@ def make_plan(
                     member.relation,
                     keeper.path,
                     keeper.digest,
-                    lost if member.shows_more is None else (member.shows_more, *lost),
-                    notes,
+                    loss.lost if member.shows_more is None else (member.shows_more, *loss.lost),
+                    (*loss.notes, _CLOSED) if is_closed else loss.notes,
                     member.change,
+                    loss.carried,
                 )
             )
     return Plan(action, tuple(steps), tuple(kept), to.absolute() if to else None)
@@ -240,7 +249,20 @@ def _step(entry: dict[str, Any]) -> Step:
         tuple(map(str, entry["lost"])),
         tuple(map(str, entry["notes"])),
         None if entry["change"] is None else str(entry["change"]),
+        None if entry["carried"] is None else _carried(entry["carried"]),
     )
+
+
+def _carried(entry: dict[str, Any]) -> Carried:
+    if entry.keys() != {field.name for field in fields(Carried)}:
+        raise ValueError(f"what is carried has {sorted(entry)}")
+    date, position, caption = (
+        None if entry[name] is None else str(entry[name]) for name in ("date", "position", "caption")
+    )
+    if position is not None and len([float(part) for part in position.split()]) != 2:
+        raise ValueError(f"position {position!r:.60} is not two numbers")
+    rating = None if entry["rating"] is None else int(entry["rating"])
+    return Carried(date, position, rating, caption, tuple(map(str, entry["keywords"])))
 
 
 def _path(text: object) -> Path:

@@ -10,6 +10,7 @@ from neardup.actions.apply import settle
 from neardup.actions.journal import Journal, Record, journals
 from neardup.actions.plan import LINKS
 from neardup.actions.report import Outcome, Report
+from neardup.actions.sidecars import restore_sidecar, sidecar_step
 from neardup.actions.trash import Trash, info_of, why_unsearched
 from neardup.errors import BadInput
 from neardup.index import store
@@ -24,7 +25,8 @@ def undo_last(folder: Path, *, on_progress: Callable[[], None] | None = None) ->
 
     A moved or trashed file comes back as it was. In the place of a link comes a file with the bytes of its keeper, and
     with the time and permissions it had; its owner, extended attributes and other hard links do not come back. A file
-    that was deleted does not come back either. After that the plan applied before it is the last one.
+    that was deleted does not come back either. A sidecar that was given metadata is as it was once the file that the
+    metadata is from is back. After that the plan applied before it is the last one.
 
     Raises BadInput when there is nothing to take back, IndexLocked, DamagedIndex, IndexNotWritten.
     """
@@ -45,12 +47,24 @@ def undo_last(folder: Path, *, on_progress: Callable[[], None] | None = None) ->
 
 def _take_back(journal: Journal, record: Record, trash: Trash) -> Outcome:
     try:
-        result, reason = _restore(journal.action, record, trash)
+        if record.written is not None:
+            result, reason = _restore_sidecar(journal, record)
+        else:
+            result, reason = _restore(journal.action, record, trash)
     except OSError as error:
         result, reason = "blocked", error.strerror or str(error)
     if result != "blocked":
         journal.note(result, record.step)
     return Outcome(record.path, "done" if result == "undone" else "failed", reason)
+
+
+def _restore_sidecar(journal: Journal, record: Record) -> _Result:
+    """Once the file is back from which it has metadata: else nothing would have that any more."""
+    became = journal.states.get(sidecar_step(record.step))
+    if became in ("done", "lost"):
+        return "lost" if became == "lost" else "blocked", "goes on to hold the metadata of a file that is not back"
+    reason = restore_sidecar(record)
+    return ("blocked", reason) if reason else _UNDONE
 
 
 def _restore(action: str, record: Record, trash: Trash) -> _Result:

@@ -46,8 +46,8 @@ class Losses:
             return Loss(lost, tuple(notes))
         kept = self.said(keeper.path)
         given = self._give(metadata, kept, keeper.path) if merge else None
-        if given:
-            kept = kept.joined(given.as_metadata())
+        if merge and self._given:
+            kept = kept.joined(self._given[1])
         if merge and self._beside(keeper.path).unreadable:
             notes.append("its keeper's sidecar cannot be read, and is left as it is")
         return Loss((*lost, *losses(metadata, kept)), tuple(notes), given)
@@ -67,10 +67,10 @@ class Losses:
         return self._beside(member.path) if beside else _NOTHING
 
     def _give(self, metadata: Metadata, kept: Metadata, keeper: Path) -> Carried | None:
-        if self._beside(keeper).unreadable:
-            return None
         if self._given is None or self._given[0] != keeper:
             self._given = keeper, _NOTHING
+        if self._beside(keeper).unreadable:
+            return None
         before = self._given[1]
         given = carried(metadata, kept.joined(before))
         self._given = keeper, before.joined(given.as_metadata())

@@ -135,6 +135,7 @@ def test_one_fact_in_another_block_is_no_loss(tmp_path: Path, written: list[byte
         (with_exif({270: "A"}), with_iptc((120, "B")), 'other caption "A" against "B"'),
         (with_iptc((25, "a"), (25, "b")), with_iptc((25, "b"), (25, "c")), "keywords a"),
         (with_exif({315: "A"}), with_exif({315: "B"}), "other author A against B"),
+        (with_segment(0xFE, b"A"), with_segment(0xFE, b"B"), 'comment "A"'),
     ],
 )
 def test_other_values_are_said_as_such(tmp_path: Path, mine: object, theirs: object, said: str) -> None:

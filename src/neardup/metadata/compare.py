@@ -33,7 +33,7 @@ def _lost_value(kind: str, metadata: Metadata, keeper: Metadata) -> str | None:
     if not missing:
         return None
     shown = _shown(kind, list(missing.values()))
-    if not kept or kind == kinds.KEYWORDS:
+    if not kept or kind in (kinds.KEYWORDS, kinds.COMMENT):  # a file may well have several
         return f"{kind} {shown}".rstrip()
     against = list(kept.values())
     if kind == kinds.DATE and missing and (days := _days(missing, kept)):

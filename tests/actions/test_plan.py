@@ -108,8 +108,8 @@ def test_what_would_be_lost(tmp_path: Path) -> None:
     group = DuplicateGroup((*group_of(plain, dated, film, clear).members, large, framed))
     plan = make_plan([group], "trash")
     lost = {step.path.name: step.lost for step in plan.steps}
-    assert lost["dated.jpg"] == ("date 2019:05:04 12:33:10", "GPS position", "camera Canon EOS 5")
-    assert lost["film.gif"] == ("frames 2",)
+    assert lost["dated.jpg"] == ("date 2019-05-04 12:33:10", "GPS position", "camera Canon EOS 5")
+    assert lost["film.gif"] == ("frames 2 against 1",)
     assert lost["clear.png"] == ("transparency",)
     assert lost["large.jpg"] == ("40 x 30 pixels against 4 x 3",)
     assert lost["framed.jpg"] == ("40 x 30 pixels (25% of them margin) against 4 x 3",)
@@ -210,6 +210,7 @@ def entry_with(**changes: object) -> bytes:
     step: dict[str, object] = {
         "path": "/a", "size_bytes": 1, "mtime_ns": 1, "digest": digest, "similarity": 1.0, "relation": "exact",
         "keeper": "/b", "keeper_digest": digest, "lost": [], "notes": [], "change": None,
+        "carried": None,
     }  # fmt: skip
     plan = {"format": "neardup plan 1", "action": "delete", "kept": [], "to": None, "steps": [step | changes]}
     return json.dumps(plan).encode().replace(b'"1e400"', b"1e400")
@@ -220,7 +221,8 @@ def test_the_entry_that_others_are_made_from_is_good(tmp_path: Path) -> None:
     assert len(load_plan(tmp_path / "plan.json").steps) == 1
 
 
-ODD = {
+GIVEN: dict[str, object] = {"date": None, "position": None, "rating": None, "caption": None, "keywords": []}
+ODD: dict[str, list[object]] = {
     "size_bytes": ["1e400", -1, 2**63, 1.5, True, "1", None, [], 10**40],
     "mtime_ns": ["1e400", 2**63, True, "1", None],
     "similarity": ["1e400", "1", None, True, 10**400, float("nan")],
@@ -230,6 +232,26 @@ ODD = {
     "lost": [["\ud800"], [1], 1, None],
     "notes": [["\ud800"], [None]],
     "change": ["\ud800", 1],
+    "carried": [
+        1,
+        {},
+        GIVEN | {"more": 1},
+        *(
+            GIVEN | {name: value}
+            for name, value in (
+                ("date", 1),
+                ("caption", "\ud800"),
+                ("keywords", None),
+                ("keywords", [1]),
+                ("rating", 2**63),
+                ("rating", "5"),
+                ("position", "nan nan"),
+                ("position", "1"),
+                ("position", "1 inf"),
+                ("position", "91 1"),
+            )
+        ),
+    ],
     "another": [1],
 }
 

@@ -14,6 +14,7 @@ from neardup.actions.keepers import check_keepers
 from neardup.actions.plan import LINKS, Plan, Step
 from neardup.actions.records import PERMISSIONS, Header, Record
 from neardup.actions.report import Outcome, Report
+from neardup.actions.sidecars import add_to_sidecar, is_written
 from neardup.errors import BadInput, MissingPackage
 from neardup.images import modified_ns
 from neardup.index import store
@@ -85,6 +86,12 @@ class _Run:
             name = self._number(step)
         except OSError as error:
             return Outcome(step.path, "failed", f"cannot be looked at ({error.strerror})")
+        if step.carried is not None:
+            try:
+                add_to_sidecar(self.journal, number, step)
+            except (OSError, BadInput) as error:
+                reason = error.strerror if isinstance(error, OSError) else str(error)
+                return Outcome(step.path, "failed", f"its keeper's sidecar cannot be added to ({reason})")
         record = Record(number, step.path, step.size_bytes, step.mtime_ns, mode, step.digest, step.keeper, name)
         self.journal.begin(record)
         try:
@@ -184,6 +191,8 @@ def settle_one(journal: Journal) -> None:
 
 def _what_became_of(header: Header, record: Record) -> Literal["done", "dropped"]:
     """Whether a step that was begun has happened; what it left half-made is cleared away."""
+    if record.written is not None:
+        return "done" if is_written(record) else "dropped"
     target = record.target(header.to)
     if header.action in LINKS:
         with suppress(FileNotFoundError):

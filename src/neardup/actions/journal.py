@@ -4,6 +4,8 @@
      "created": "2026-11-21T08:00:00+00:00", "steps": 3, "mac": ...}
     {"event": "begin", "step": 0, "path": ..., "size_bytes": ..., "mtime_ns": ..., "mode": ..., "digest": ...,
      "keeper": ..., "number": ..., "mac": ...}      before a file is touched, with all that taking back needs
+    {"event": "begin", "step": -1, "path": ..., "size_bytes": ..., "mtime_ns": ..., "mode": ..., "digest": ...,
+     "keeper": ..., "written": ..., "mac": ...}     before its keeper's sidecar is given metadata of step 0
     {"event": "done", "step": 0, "mac": ...}        it is as was asked
     {"event": "dropped", "step": 0, "mac": ...}     it was not touched after all
     {"event": "end", "mac": ...}                    the plan has been gone through
@@ -12,6 +14,9 @@
 
 Every line is on the disk before what follows it happens. A crash leaves at most the last line torn, which is then
 ignored, and at most the last step begun without an end: what became of it shows in the files, not here.
+
+A keeper's sidecar that is given metadata of step n is step -1 - n: `written` is the digest of what it becomes, `digest`
+that of what it was, which lies in `<number>-<n>.xmp` beside this file, and nothing for a sidecar that is new.
 
 A journal says which files to move and to remove, and an index folder may come from anywhere. So each line carries an
 HMAC-SHA256 of itself and all lines before it, under a key of this user, this index (neardup.index.owner) and this
@@ -36,6 +41,7 @@ from neardup.actions.records import (
     read_header_1,
     read_record,
     read_record_1,
+    sidecar_step,
     split_mac,
 )
 from neardup.durable import replace_file, sync_directory
@@ -104,6 +110,10 @@ class Journal:
     def end(self) -> None:
         self._append({"event": "end"})
         self.is_ended = True
+
+    def saved(self, record: Record) -> Path:
+        """Where what a sidecar was is kept."""
+        return self.path.with_name(f"{self.path.stem}-{sidecar_step(record.step)}.xmp")
 
     @property
     def is_open(self) -> bool:
@@ -210,7 +220,7 @@ class Journal:
         event = entry["event"]
         if event == "begin":
             record = read(entry, self.header)
-            if record.step >= self.header.steps or record.step in self.states:
+            if not -self.header.steps <= record.step < self.header.steps or record.step in self.states:
                 raise ValueError(f"step {record.step} of {self.header.steps}")
             self.records.append(record)
             self.states[record.step] = "begun"

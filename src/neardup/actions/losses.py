@@ -1,37 +1,80 @@
 """What a copy has and its keeper has not: metadata, frames, and files beside it that belong to it."""
 
-import warnings
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from neardup.groups import Member
 from neardup.groups.keep import RAW_EXTENSIONS
+from neardup.metadata import Carried, Metadata, carried, find_sidecar, losses, read_metadata, read_sidecar
 
 # Of one stem with a photo: the film of a live photo, edits, ratings, the camera's RAW file.
 _PARTNERS = frozenset({"mov", "mp4", "xmp", "aae", "thm", "wav", "json"}) | {e.decode() for e in RAW_EXTENSIONS}
-_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "HEIF", "AVIF", "BMP")
-_DATE_TAKEN, _DATE, _MAKE, _MODEL, _EXIF, _GPS = 36867, 306, 271, 272, 0x8769, 0x8825
+_NOTHING = Metadata()
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What goes with a file, in words, and what of it its keeper's sidecar is given."""
+
+    lost: tuple[str, ...]
+    notes: tuple[str, ...]  # on files beside the two
+    carried: Carried | None = None
 
 
 class Losses:
-    """Compares files as they are now; a keeper's facts are read once for its group."""
+    """Compares files as they are now; each is read once, its keeper once for its group. Safe in several threads."""
 
     def __init__(self) -> None:
-        self._facts = lru_cache(maxsize=2)(_facts)
+        self._own = lru_cache(maxsize=64)(read_metadata)
+        self._beside = lru_cache(maxsize=64)(_beside)
         self._names = lru_cache(maxsize=16)(_names)
+        # What the sidecar of the keeper at work is given by files before this one.
+        self._given: tuple[Path, Metadata] | None = None
 
-    def of(self, member: Member, keeper: Member) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What would be lost, and notes on files beside the two; both in words."""
-        lost = []
-        if member.width * member.height > keeper.width * keeper.height:
-            margin = f" ({member.margin:.0%} of them margin)" if member.margin else ""
-            lost.append(f"{member.width} x {member.height} pixels{margin} against {keeper.width} x {keeper.height}")
-        if member.digest != keeper.digest:
-            kept = self._facts(keeper.path)
-            lost += [f"{name} {value}".rstrip() for name, value in _facts(member.path).items() if name not in kept]
+    def of(self, member: Member, keeper: Member, *, merge: bool = False, beside: bool = True) -> Loss:
+        """What would be lost of a member.
+
+        merge:  give its keeper's sidecar what that can take: it is not lost then
+        beside: whether its sidecar goes, too
+        """
+        metadata = self._of_member(member, keeper, beside)
         notes = [f"leaves {name} behind" for name in self._partners(member.path)]
         notes += [f"its keeper has {name} beside it" for name in self._partners(keeper.path)]
-        return tuple(lost), tuple(notes)
+        lost = _lost_pixels(member, keeper)
+        if metadata is _NOTHING:
+            return Loss(lost, tuple(notes))
+        kept = self.said(keeper.path)
+        given = self._give(metadata, kept, keeper.path) if merge else None
+        if merge and self._given:
+            kept = kept.joined(self._given[1])
+        if merge and self._beside(keeper.path).unreadable:
+            notes.append("its keeper's sidecar cannot be read, and is left as it is")
+        return Loss((*lost, *losses(metadata, kept)), tuple(notes), given)
+
+    def said(self, path: Path) -> Metadata:
+        """What a picture says, with its sidecar."""
+        return self._own(path).joined(self._beside(path))
+
+    def date(self, member: Member) -> str | None:
+        """When the picture was taken; None where nothing says it."""
+        return self.said(member.path).date
+
+    def _of_member(self, member: Member, keeper: Member, beside: bool) -> Metadata:
+        """What might be lost: of the same bytes what the sidecar adds, which most have not."""
+        if member.digest != keeper.digest:
+            return self.said(member.path) if beside else self._own(member.path)
+        return self._beside(member.path) if beside else _NOTHING
+
+    def _give(self, metadata: Metadata, kept: Metadata, keeper: Path) -> Carried | None:
+        if self._given is None or self._given[0] != keeper:
+            self._given = keeper, _NOTHING
+        if self._beside(keeper).unreadable:
+            return None
+        before = self._given[1]
+        given = carried(metadata, kept.joined(before))
+        self._given = keeper, before.joined(given.as_metadata())
+        return given or None
 
     def _partners(self, path: Path) -> list[str]:
         """Names of the files beside an image that belong to it: IMG_1.MOV and IMG_1.JPG.xmp to IMG_1.JPG."""
@@ -52,42 +95,14 @@ def _names(folder: Path) -> list[str]:
         return []
 
 
-def _facts(path: Path) -> dict[str, str]:
-    """What a file says of its picture, by what it is called; nothing where it cannot be read."""
-    from PIL import Image
-
-    if path.suffix.lower() in (".heic", ".heif", ".hif"):
-        from pillow_heif import register_heif_opener
-
-        register_heif_opener()
-    Image.init()
-    known = [name for name in _FORMATS if name in Image.OPEN]
-    facts: dict[str, str] = {}
-    try:
-        with warnings.catch_warnings(), Image.open(path, formats=known) as image:
-            warnings.simplefilter("ignore")
-            exif = image.getexif()
-            if date := exif.get_ifd(_EXIF).get(_DATE_TAKEN) or exif.get(_DATE):
-                facts["date"] = _text(date)
-            if exif.get_ifd(_GPS):
-                facts["GPS position"] = ""
-            if camera := " ".join(_text(exif[tag]) for tag in (_MAKE, _MODEL) if tag in exif):
-                facts["camera"] = camera
-            if "xmp" in image.info:
-                facts["XMP (ratings, keywords)"] = ""
-            if image.info.get("icc_profile"):
-                facts["colour profile"] = ""
-            # The second picture of an MPO file is a preview or a gain map, not a film.
-            if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-                facts["frames"] = str(getattr(image, "n_frames", 1))
-            if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-                facts["transparency"] = ""
-            if image.mode.startswith(("I", "F")):
-                facts["more than 8 bits a channel"] = ""
-    except Exception:  # decoders of odd files raise nearly everything, and this is only for the reader of a plan
-        return facts
-    return facts
+def _lost_pixels(member: Member, keeper: Member) -> tuple[str, ...]:
+    if member.width * member.height <= keeper.width * keeper.height:
+        return ()
+    margin = f" ({member.margin:.0%} of them margin)" if member.margin else ""
+    return (f"{member.width} x {member.height} pixels{margin} against {keeper.width} x {keeper.height}",)
 
 
-def _text(value: object) -> str:
-    return str(value).strip("\0 ")[:60]
+def _beside(path: Path) -> Metadata:
+    """What the sidecar of a picture says."""
+    sidecar = find_sidecar(path)
+    return _NOTHING if sidecar is None else read_sidecar(sidecar)

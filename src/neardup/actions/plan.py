@@ -17,6 +17,7 @@ from neardup.groups.keep import KeepPolicy
 from neardup.images import modified_ns
 from neardup.matching.evidence import RELATIONS, Relation
 from neardup.matching.words import SAME_FILE
+from neardup.metadata import Carried
 from neardup.reading import read_json
 from neardup.text import said
 
@@ -27,6 +28,7 @@ LINKS: tuple[Action, ...] = ("hardlink", "symlink", "reflink")
 
 MAX_PLAN_BYTES = 1 << 30
 _FORMAT = "neardup plan 1"
+_CLOSED = "its keeper is in a protected folder, where nothing is carried to"
 _MOST = 2**63 - 1
 _PROTECTED = "is in a protected folder"
 
@@ -46,6 +48,7 @@ class Step:
     lost: tuple[str, ...] = ()  # what this file has and its keeper has not, in words
     notes: tuple[str, ...] = ()  # files beside it or its keeper that belong to them
     change: str | None = None  # what was done to the keeper to make it, in words
+    carried: Carried | None = None  # what the keeper's sidecar is given of this file's metadata
 
     @property
     def is_same_bytes(self) -> bool:
@@ -89,11 +92,14 @@ def make_plan(
     to: Path | None = None,
     keep: KeepPolicy | None = None,
     edited: bool = False,
+    merge_metadata: bool = False,
 ) -> Plan:
     """Act on every member of each group but its keeper; with a link action, on the byte copies of each member.
 
     Only what its keeper shows whole is acted on: exact and copy, what a person said is a duplicate, and what was
     grouped without a look at the pictures, since that was asked for. `edited` adds those that show something else.
+    `merge_metadata` gives the XMP sidecar of a keeper what it lacks of those that go: date, GPS, rating, caption,
+    keywords; not in protected folders, and not with links, which lose nothing.
 
     Left as they are: files below `keep.under`; files that are gone, changed, links, or the very file that their keeper
     is under another name; the whole group where the keeper is gone or changed; and with a link action files of which
@@ -111,7 +117,9 @@ def make_plan(
             if reason:
                 kept.append(Kept(member.path, keeper.path, reason))
                 continue
-            lost, notes = losses.of(member, keeper)
+            merge = merge_metadata and action not in LINKS
+            is_closed = merge and policy.is_protected(keeper.path)
+            loss = losses.of(member, keeper, merge=merge and not is_closed, beside=action not in LINKS)
             steps.append(
                 Step(
                     member.path,
@@ -122,9 +130,10 @@ def make_plan(
                     member.relation,
                     keeper.path,
                     keeper.digest,
-                    lost if member.shows_more is None else (member.shows_more, *lost),
-                    notes,
+                    loss.lost if member.shows_more is None else (member.shows_more, *loss.lost),
+                    (*loss.notes, _CLOSED) if is_closed else loss.notes,
                     member.change,
+                    loss.carried,
                 )
             )
     return Plan(action, tuple(steps), tuple(kept), to.absolute() if to else None)
@@ -243,7 +252,24 @@ def _step(entry: dict[str, Any]) -> Step:
         tuple(map(_text, entry["lost"])),
         tuple(map(_text, entry["notes"])),
         None if entry["change"] is None else _text(entry["change"]),
+        None if entry["carried"] is None else _carried(entry["carried"]),
     )
+
+
+def _carried(entry: dict[str, Any]) -> Carried:
+    _check_fields(entry, Carried)
+    date, position, caption = (
+        None if entry[name] is None else _text(entry[name]) for name in ("date", "position", "caption")
+    )
+    if position is not None and not _is_position(position):
+        raise ValueError(f"position {position!r:.60} is not two numbers")
+    rating = None if entry["rating"] is None else _whole(entry, "rating", -_MOST)
+    return Carried(date, position, rating, caption, tuple(map(_text, entry["keywords"])))
+
+
+def _is_position(text: str) -> bool:
+    degrees = [float(part) for part in text.split()]
+    return len(degrees) == 2 and abs(degrees[0]) <= 90 and abs(degrees[1]) <= 180  # nor NaN
 
 
 def _kept(entry: dict[str, Any]) -> Kept:
@@ -251,7 +277,7 @@ def _kept(entry: dict[str, Any]) -> Kept:
     return Kept(absolute_path(entry["path"]), absolute_path(entry["keeper"]), _text(entry["reason"]))
 
 
-def _check_fields(entry: dict[str, Any], kind: type[Plan | Step | Kept]) -> None:
+def _check_fields(entry: dict[str, Any], kind: type[Plan | Step | Kept | Carried]) -> None:
     if entry.keys() != {field.name for field in fields(kind)}:
         raise ValueError(f"a {kind.__name__.lower()} has {sorted(entry)}"[:150])
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from neardup.actions import files
 from neardup.actions.plan import ACTIONS, LINKS, Action, absolute_path
+from neardup.metadata.sidecars import sidecar_names
 
 # Permissions come back, not what lets a program run as another user.
 PERMISSIONS = 0o777
@@ -80,6 +81,9 @@ class Record:
     digest: bytes
     keeper: Path
     number: int | None = None  # of a moved file: 1 for its own name, n for `name (n).jpg`
+    written: bytes | None = (
+        None  # of a sidecar of its keeper: SHA-256 of what it becomes; `digest` is empty for a new one
+    )
 
     def target(self, to: Path | None) -> Path:
         """Where a moved file goes, and for links the temporary name that takes the file's place in one rename.
@@ -91,6 +95,7 @@ class Record:
         return to / files.numbered(self.path, self.number)
 
     def to_json(self) -> dict[str, Any]:
+        kind = {"number": self.number} if self.written is None else {"written": self.written.hex()}
         return {
             "event": "begin",
             "step": self.step,
@@ -100,8 +105,13 @@ class Record:
             "mode": self.mode,
             "digest": self.digest.hex(),
             "keeper": str(self.keeper),
-            "number": self.number,
+            **kind,
         }
+
+
+def sidecar_step(step: int) -> int:
+    """The number of the step that gives its keeper's sidecar metadata of a step; also the other way round."""
+    return -1 - step
 
 
 def read_header(entry: Mapping[str, Any]) -> Header:
@@ -115,11 +125,34 @@ def read_header(entry: Mapping[str, Any]) -> Header:
 
 def read_record(entry: Mapping[str, Any], header: Header) -> Record:
     """A begin line, format 2; raises ValueError."""
+    if "written" in entry:
+        return _read_sidecar(entry, header)
     _check_fields(entry, _BEGIN | {"number"})
     number = None if entry["number"] is None else _whole(entry, "number", 1)
     if (header.action == "move") != (number is not None):
         raise ValueError(f"number {number} with action {header.action}")
     return _record(entry, _whole(entry, "mode", most=PERMISSIONS), number)
+
+
+def _read_sidecar(entry: Mapping[str, Any], header: Header) -> Record:
+    """Of a sidecar that is given metadata, whose path must be one that its keeper's has."""
+    _check_fields(entry, _BEGIN | {"written"})
+    path, keeper = absolute_path(entry["path"]), absolute_path(entry["keeper"])
+    if header.action in LINKS or path.parent != keeper.parent or path.name not in sidecar_names(keeper):
+        raise ValueError(
+            f"{path.name!r:.60} is no sidecar that a {header.action} gives metadata of {keeper.name!r:.60}"
+        )
+    is_new = entry["digest"] == ""
+    return Record(
+        _whole(entry, "step", -_MOST, -1),
+        path,
+        _whole(entry, "size_bytes", most=0 if is_new else _MOST),
+        _whole(entry, "mtime_ns", -_MOST),
+        _whole(entry, "mode", most=PERMISSIONS),
+        b"" if is_new else _digest(entry["digest"]),
+        keeper,
+        written=_digest(entry["written"]),
+    )
 
 
 def read_header_1(entry: Mapping[str, Any], first: Mapping[str, Any] | None) -> Header:
@@ -150,19 +183,23 @@ def read_record_1(entry: Mapping[str, Any], header: Header) -> Record:
 
 
 def _record(entry: Mapping[str, Any], mode: int, number: int | None) -> Record:
-    digest = bytes.fromhex(entry["digest"])
-    if len(digest) != 32:
-        raise ValueError("a SHA-256 has 32 bytes")
     return Record(
         _whole(entry, "step"),
         absolute_path(entry["path"]),
         _whole(entry, "size_bytes"),
         _whole(entry, "mtime_ns", -_MOST),
         mode,
-        digest,
+        _digest(entry["digest"]),
         absolute_path(entry["keeper"]),
         number,
     )
+
+
+def _digest(text: str) -> bytes:
+    digest = bytes.fromhex(text)
+    if len(digest) != 32:
+        raise ValueError("a SHA-256 has 32 bytes")
+    return digest
 
 
 def _check_fields(entry: Mapping[str, Any], expected: set[str]) -> None:

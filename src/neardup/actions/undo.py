@@ -9,8 +9,9 @@ from neardup.actions import files
 from neardup.actions.apply import settle, settle_one
 from neardup.actions.journal import Journal, journals
 from neardup.actions.plan import LINKS
-from neardup.actions.records import PERMISSIONS, Header, Record
+from neardup.actions.records import PERMISSIONS, Header, Record, sidecar_step
 from neardup.actions.report import Outcome, Report
+from neardup.actions.sidecars import restore_sidecar
 from neardup.actions.trash import Trash, info_of, why_unsearched
 from neardup.errors import BadInput, NotTrusted
 from neardup.index import store
@@ -26,7 +27,8 @@ def undo_last(folder: Path, *, trust: bool = False, on_progress: Callable[[], No
 
     A moved or trashed file comes back as it was. In the place of a link comes a file with the bytes of its keeper, and
     with the time and permissions it had; its owner, extended attributes and other hard links do not come back. A file
-    that was deleted does not come back either. After that the plan applied before it is the last one.
+    that was deleted does not come back either. A sidecar that was given metadata is as it was once the file that the
+    metadata is from is back. After that the plan applied before it is the last one.
 
     trust: take back what a journal says that this user did not write with this index, or an earlier neardup wrote; the
            index is then taken for this user's from now on
@@ -63,12 +65,24 @@ def _last_applied(folder: Path, owner: Owner, trust: bool) -> Journal:
 
 def _take_back(journal: Journal, record: Record, trash: Trash) -> Outcome:
     try:
-        result, reason = _restore(journal.header, record, trash)
+        if record.written is not None:
+            result, reason = _restore_sidecar(journal, record)
+        else:
+            result, reason = _restore(journal.header, record, trash)
     except OSError as error:
         result, reason = "blocked", error.strerror or str(error)
     if result != "blocked":
         journal.note(result, record.step)
     return Outcome(record.path, "done" if result == "undone" else "failed", reason)
+
+
+def _restore_sidecar(journal: Journal, record: Record) -> _Result:
+    """Once the file is back from which it has metadata: else nothing would have that any more."""
+    became = journal.states.get(sidecar_step(record.step))
+    if became in ("done", "lost"):
+        return "lost" if became == "lost" else "blocked", "goes on to hold the metadata of a file that is not back"
+    reason = restore_sidecar(record, journal.saved(record))
+    return ("blocked", reason) if reason else _UNDONE
 
 
 def _restore(header: Header, record: Record, trash: Trash) -> _Result:

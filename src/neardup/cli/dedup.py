@@ -24,6 +24,11 @@ ACTIONS = ("report", "trash", "move", "hardlink", "symlink", "reflink", "delete"
 @click.option(
     "--edited", is_flag=True, help="Plan edited pictures, too: each shows something that its keeper does not, and goes."
 )
+@click.option(
+    "--merge-metadata",
+    is_flag=True,
+    help="Give the keeper's XMP sidecar what it lacks: date, GPS, rating, caption, keywords; never the picture itself.",
+)
 @click.option("--to", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where to move files.")
 @click.option(
     "--plan",
@@ -38,6 +43,7 @@ def dedup(
     index: Path,
     action: str,
     edited: bool,
+    merge_metadata: bool,
     to: Path | None,
     plan: Path | None,
     apply: bool,
@@ -53,14 +59,17 @@ def dedup(
     JSON: {"action", "applied", "min_similarity": number or null (the pictures decided), "files", "size_bytes",
     "journal": path or null, "steps": [{"path", "keeper", "similarity", "relation", "change", "size_bytes",
     "status": planned|done|skipped|failed, "reason", "target": where it was moved, "lost": [what the
-    keeper has not], "notes": [files beside it]}], "kept": [{"path", "keeper", "reason"}]}
+    keeper has not], "notes": [files beside it], "carried": null or {"date", "position", "rating", "caption",
+    "keywords"}}], "kept": [{"path", "keeper", "reason"}]}
 
     Before a file is touched, it and its keeper are checked against the index (size, time, SHA-256). Every action but
     delete can be taken back with `neardup undo`: a file replaced by a link comes back with its bytes, time and
     permissions, not with its owner or extended attributes.
     """
     if plan is not None:
-        _refuse_beside_plan(*(name for name in ("action", "edited", "to", *grouping) if name != "keep_under"))
+        _refuse_beside_plan(
+            *(name for name in ("action", "edited", "merge_metadata", "to", *grouping) if name != "keep_under")
+        )
     elif (action == "move") != (to is not None):
         raise click.UsageError("--action move and --to DIR belong together")
     if apply and action == "report" and plan is None:
@@ -82,7 +91,14 @@ def dedup(
     else:
         with open_groups(index, **grouping) as found:
             threshold = found.min_similarity
-            todo = make_plan(found.groups, action, to=to, keep=found.keep, edited=edited)  # type: ignore[arg-type]
+            todo = make_plan(
+                found.groups,
+                action,  # type: ignore[arg-type]
+                to=to,
+                keep=found.keep,
+                edited=edited,
+                merge_metadata=merge_metadata,
+            )
     if todo.to is not None and any(todo.to.is_relative_to(step.path.parent) for step in todo.steps):
         note(
             f"Warning: {show_path(todo.to)} lies among the images, and 'neardup index' will find the files there again."

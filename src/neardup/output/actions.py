@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from neardup.text import printable, show_bytes, show_count, show_path
 
 STEP_FIELDS = (
     "path", "keeper", "similarity", "relation", "change", "size_bytes", "status", "reason", "target", "lost", "notes",
+    "carried",
 )  # fmt: skip
 UNDO_FIELDS = ("path", "status", "reason")
 _DONE = {
@@ -67,6 +69,8 @@ def _facts(step: Step) -> str:
     parts = [f"{what} ({step.change})" if step.change else what, show_bytes(step.size_bytes)]
     if step.lost:
         parts.append("loses " + ", ".join(step.lost))
+    if step.carried:
+        parts.append(f"its keeper's sidecar gets {', '.join(step.carried.words())}")
     return "; ".join([*parts, *step.notes])
 
 
@@ -75,16 +79,19 @@ def render_applied(plan: Plan, report: Report, *, min_similarity: float | None, 
 
     index_option: what a command needs to find the same index: " --index DIR", or nothing
     """
-    return _rendering(plan, report, min_similarity, _applied_lines(report, index_option))
+    return _rendering(plan, report, min_similarity, _applied_lines(plan, report, index_option))
 
 
-def _applied_lines(report: Report, index_option: str) -> Iterator[str]:
+def _applied_lines(plan: Plan, report: Report, index_option: str) -> Iterator[str]:
     for outcome in report.outcomes:
         if outcome.status != "done":
             yield Aside(f"{outcome.status}: {show_path(outcome.path)} {outcome.reason}")
     failed = f", {report.count('failed'):,} failed" if report.count("failed") else ""
     skipped = f", {report.count('skipped'):,} skipped" if report.count("skipped") else ""
     yield f"{show_count(report.count('done'), 'file')} {_DONE[report.action]}{skipped}{failed}."
+    steps = zip(plan.steps, report.outcomes, strict=False)  # no outcomes where there was nothing to do
+    if given := {step.keeper for step, outcome in steps if step.carried and outcome.status == "done"}:
+        yield f"Metadata was added to {show_count(len(given), 'sidecar')}."
     if report.count("done") and report.action == "trash" and (reason := why_unsearched()):
         yield Aside(f"'neardup undo' cannot take this back: {reason}.")
     elif report.count("done") and report.action != "delete":
@@ -106,8 +113,14 @@ def _rendering(plan: Plan, report: Report | None, min_similarity: float | None, 
         "steps": steps,
         "kept": [{"path": str(k.path), "keeper": str(k.keeper), "reason": k.reason} for k in plan.kept],
     }
-    rows = (step | {key: "; ".join(step[key]) for key in ("lost", "notes")} for step in steps)
+    rows = (_row(step, planned) for step, planned in zip(steps, plan.steps, strict=True))
     return Rendering([record], STEP_FIELDS, rows, lines)
+
+
+def _row(fields: dict[str, Any], step: Step) -> dict[str, Any]:
+    """For CSV, where lists are texts."""
+    carried = step.carried.words() if step.carried else []
+    return fields | {"lost": "; ".join(step.lost), "notes": "; ".join(step.notes), "carried": "; ".join(carried)}
 
 
 def _step(step: Step, outcome: Outcome | None) -> dict[str, Any]:
@@ -123,6 +136,7 @@ def _step(step: Step, outcome: Outcome | None) -> dict[str, Any]:
         "target": str(outcome.target) if outcome and outcome.target else None,
         "lost": list(step.lost),
         "notes": list(step.notes),
+        "carried": asdict(step.carried) if step.carried else None,
     }
 
 

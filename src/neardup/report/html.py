@@ -30,6 +30,7 @@ from neardup.text import printable, show_bytes
 if TYPE_CHECKING:
     import jinja2
 
+    from neardup.actions.losses import Loss, Losses
     from neardup.groups import DuplicateGroup, Member
 
 # Longer edge in pixels and JPEG quality, up to so many bytes of report: browsers open some 200 MB at ease.
@@ -67,6 +68,14 @@ class Drawn:
 
     thumbnail: Thumbnail | None
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class Told:
+    """When an image was taken, and what would go with it."""
+
+    date: str | None
+    loss: "Loss | None"  # None of the keeper
 
 
 def write_report(
@@ -116,7 +125,7 @@ def _write_page(file: BinaryIO, body: BinaryIO, title: str, facts: Sequence[str]
 def _write_groups(groups: Iterable["DuplicateGroup"], file: BinaryIO, totals: Totals, threads: int | None) -> None:
     template = _template("group.html")
     with ThreadPoolExecutor(threads or cores()) as pool:
-        for group, drawn in _with_thumbnails(groups, pool, file):
+        for group, drawn, told in _with_thumbnails(groups, pool, file):
             totals.add(group)
             text = template.render(
                 number=totals.groups,
@@ -124,31 +133,45 @@ def _write_groups(groups: Iterable["DuplicateGroup"], file: BinaryIO, totals: To
                 freed_bytes=_freed_bytes(group),
                 count=len(group.members),
                 least=min(member.similarity for member in group.members),
-                images=[_shown(member, drawn[member.digest]) for member in group.members[:MOST_IMAGES]],
+                images=[
+                    _shown(member, drawn[member.digest], said)
+                    for member, said in zip(group.members[:MOST_IMAGES], told, strict=True)
+                ],
             )
             file.write(text.encode())
 
 
 def _with_thumbnails(
     groups: Iterable["DuplicateGroup"], pool: ThreadPoolExecutor, file: BinaryIO
-) -> Iterator[tuple["DuplicateGroup", dict[bytes, Drawn]]]:
-    """Each group with what its images look like, by digest: byte copies are decoded once."""
-    budget = ByteBudget()
-    waiting: deque[tuple[DuplicateGroup, dict[bytes, Future[Drawn]]]] = deque()
+) -> Iterator[tuple["DuplicateGroup", dict[bytes, Drawn], list[Told]]]:
+    """Each group with what its images look like, by digest (byte copies are decoded once), and what they say."""
+    from neardup.actions.losses import Losses
+
+    budget, losses = ByteBudget(), Losses()
+    waiting: deque[tuple[DuplicateGroup, dict[bytes, Future[Drawn]], list[Future[Told]]]] = deque()
     pending = 0
     for group in groups:
         edge, quality = next((edge, quality) for edge, quality, limit in THUMBNAILS if file.tell() < limit)
         futures: dict[bytes, Future[Drawn]] = {}
         for digest, copies in _copies(group.members[:MOST_IMAGES]).items():
             futures[digest] = pool.submit(_draw, copies, edge, quality, budget)
-        waiting.append((group, futures))
+        told = [pool.submit(_tell, losses, member, group.keeper) for member in group.members[:MOST_IMAGES]]
+        waiting.append((group, futures, told))
         pending += len(futures)
         while pending > AHEAD:
-            first, drawing = waiting.popleft()
+            first, drawing, telling = waiting.popleft()
             pending -= len(drawing)
-            yield first, {digest: future.result() for digest, future in drawing.items()}
-    for first, drawing in waiting:
-        yield first, {digest: future.result() for digest, future in drawing.items()}
+            yield first, _results(drawing), [future.result() for future in telling]
+    for first, drawing, telling in waiting:
+        yield first, _results(drawing), [future.result() for future in telling]
+
+
+def _results(drawing: dict[bytes, "Future[Drawn]"]) -> dict[bytes, Drawn]:
+    return {digest: future.result() for digest, future in drawing.items()}
+
+
+def _tell(losses: "Losses", member: "Member", keeper: "Member") -> Told:
+    return Told(losses.date(member), None if member is keeper else losses.of(member, keeper))
 
 
 def _copies(members: Sequence["Member"]) -> dict[bytes, list[Path]]:
@@ -170,7 +193,7 @@ def _draw(copies: Sequence[Path], edge: int, quality: int, budget: ByteBudget) -
     return Drawn(None, problem)
 
 
-def _shown(member: "Member", drawn: Drawn) -> dict[str, Any]:
+def _shown(member: "Member", drawn: Drawn, told: Told) -> dict[str, Any]:
     """What the template says of an image."""
     path = member.path
     is_there = os.access(path, os.F_OK)
@@ -185,6 +208,9 @@ def _shown(member: "Member", drawn: Drawn) -> dict[str, Any]:
         "height": member.height,
         "size_bytes": member.size_bytes,
         "date": show_date(member.mtime_ns),
+        "taken": told.date and printable(told.date[:16]),
+        "lost": [printable(phrase) for phrase in told.loss.lost] if told.loss and is_there else [],
+        "notes": [printable(phrase) for phrase in told.loss.notes] if told.loss and is_there else [],
         "kind": member.kind,
         "change": member.change and printable(member.change),
         "shows_more": member.shows_more and printable(member.shows_more),

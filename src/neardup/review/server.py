@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neardup.actions.losses import Loss, Losses
 from neardup.errors import BadInput, NeardupError, UnreadableImage
 from neardup.groups import DuplicateGroup
 from neardup.interrupts import sigterm_interrupts
@@ -17,7 +18,7 @@ from neardup.matching.evidence import Relation
 from neardup.report.html import show_date
 from neardup.review.pictures import EDGES, Pictures
 from neardup.review.security import Guard
-from neardup.review.session import MARKS, Refused, Review
+from neardup.review.session import MARKS, Refused, Review, staying
 from neardup.text import printable, show_bytes
 
 if TYPE_CHECKING:
@@ -58,6 +59,12 @@ def create_app(review: Review, guard: Guard) -> "flask.Flask":
         if group >= len(review.groups):
             flask.abort(404)
         return _details(review, group)
+
+    @app.get("/api/groups/<int:group>/losses")
+    def losses(group: int) -> dict[str, Any]:
+        if group >= len(review.groups):
+            flask.abort(404)
+        return _losses(review, group)
 
     @app.get("/api/find")
     def find() -> dict[str, Any]:
@@ -246,6 +253,23 @@ def _summary(review: Review, number: int) -> dict[str, Any]:
         "marks": marks,
         "decided": review.is_decided(number),
     }
+
+
+def _losses(review: Review, number: int) -> dict[str, Any]:
+    """When each image was taken, and what would go with it for the one that stays: the files are read for this."""
+    members, losses = review.groups[number].members, Losses()
+    stays = staying(review.marks(number)) or 0
+    images = []
+    for position, member in enumerate(members):
+        loss = Loss((), ()) if position == stays else losses.of(member, members[stays])
+        images.append(
+            {
+                "taken": (date := losses.date(member)) and printable(date),
+                "lost": [printable(phrase) for phrase in loss.lost],
+                "notes": [printable(phrase) for phrase in loss.notes],
+            }
+        )
+    return {"group": number, "keeper": stays, "images": images}
 
 
 def _details(review: Review, number: int) -> dict[str, Any]:

@@ -119,9 +119,8 @@ def test_files_beside_are_named(tmp_path: Path) -> None:
     for name in ("a/IMG_1.MOV", "a/img_1.heic.xmp", "a/IMG_10.MOV", "a/IMG_1.txt", "b/IMG_2.CR2"):
         put(tmp_path / name, b"")
     [step] = make_plan([group_of(keeper, copy)], "trash").steps
-    assert step.notes == (
-        "leaves IMG_1.MOV behind", "leaves img_1.heic.xmp behind", "its keeper has IMG_2.CR2 beside it",
-    )  # fmt: skip
+    assert step.notes == ("leaves IMG_1.MOV behind", "its keeper has IMG_2.CR2 beside it")
+    assert [file.path.name for file in step.along] == ["img_1.heic.xmp"]
 
 
 def test_a_plan_in_a_file(tmp_path: Path) -> None:
@@ -138,11 +137,11 @@ def test_a_plan_in_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        "", "[]", "{}", '{"format": "neardup plan 2"}',
-        '{"format": "neardup plan 1", "action": "rm", "to": null, "steps": [], "kept": []}',
-        '{"format": "neardup plan 1", "action": "move", "to": null, "steps": [], "kept": []}',
-        '{"format": "neardup plan 1", "action": "trash", "to": null, "steps": [{"path": "/a"}], "kept": []}',
-        '{"format": "neardup plan 1", "action": "trash", "to": null, "steps": [1], "kept": []}',
+        "", "[]", "{}", '{"format": "neardup plan 3"}',
+        '{"format": "neardup plan 2", "action": "rm", "to": null, "root": null, "steps": [], "kept": []}',
+        '{"format": "neardup plan 2", "action": "move", "to": null, "root": null, "steps": [], "kept": []}',
+        '{"format": "neardup plan 2", "action": "trash", "to": null, "steps": [{"path": "/a"}], "kept": []}',
+        '{"format": "neardup plan 2", "action": "trash", "to": null, "steps": [1], "kept": []}',
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_plan(tmp_path: Path, content: str) -> None:

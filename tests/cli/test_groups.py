@@ -18,6 +18,7 @@ from neardup.cli import main
 from neardup.embedding.model import Model
 from neardup.index import Index
 from neardup.index.notes import pair_of, record_verdicts
+from neardup.text import show_bytes
 from tests.conftest import draw_scene
 
 Neardup = Callable[..., Result]
@@ -183,7 +184,9 @@ def test_the_plan_in_text_says_relation_and_change(neardup: Neardup, changed: di
 def test_groups_in_text_and_csv(neardup: Neardup, copies: list[Path]) -> None:
     text = neardup("groups", *EXACTLY).stdout
     assert "copies/copy of 000.jpg" in text
-    assert text.splitlines()[-1].startswith("2 groups of 4 images: 2 duplicates,")
+    assert text.splitlines()[-1] == (
+        f"2 groups of 4 images: 2 duplicates, {show_bytes(sum(p.stat().st_blocks * 512 for p in copies))} could be freed."
+    )
     rows = list(csv.DictReader(io.StringIO(neardup("groups", *EXACTLY, "--format", "csv").stdout)))
     assert [row["group"] for row in rows] == ["1", "1", "2", "2"]
     assert rows[1]["path"] == str(copies[0])
@@ -282,7 +285,8 @@ def test_dedup_and_undo(neardup: Neardup, copies: list[Path], tmp_path: Path) ->
     arguments = ("dedup", *EXACTLY, "--action", "move", "--to", "moved", "--format", "json")
     [plan] = as_json(neardup(*arguments))
     assert plan.keys() == {
-        "action", "applied", "min_similarity", "files", "size_bytes", "journal", "steps", "kept",
+        "action", "applied", "min_similarity", "files", "along", "size_bytes", "freed_bytes", "journal", "steps",
+        "kept",
     }  # fmt: skip
     assert (plan["applied"], plan["files"], plan["journal"]) == (False, 2, None)
     assert [step["status"] for step in plan["steps"]] == ["planned", "planned"]
@@ -290,7 +294,9 @@ def test_dedup_and_undo(neardup: Neardup, copies: list[Path], tmp_path: Path) ->
     [applied] = as_json(neardup(*arguments, "--apply"))
     assert applied["applied"]
     assert Path(applied["journal"]).is_file()
-    assert [step["target"] for step in applied["steps"]] == [str(tmp_path / "moved" / path.name) for path in copies]
+    assert [step["target"] for step in applied["steps"]] == [
+        str(tmp_path / "moved" / "copies" / path.name) for path in copies
+    ]
     assert not any(path.exists() for path in copies)
 
     neardup("query", "photos/000.jpg", "--format", "json")  # the index still lists files that are gone

@@ -64,7 +64,8 @@ def test_the_plan_drops_what_is_marked(open_review, tmp_path):
         (review.groups[2].members[2].path, review.groups[2].keeper.path),
     ]
     totals = review.totals()
-    assert (totals.drops, totals.drop_bytes) == (2, plan.size_bytes)
+    assert (totals.drops, totals.drop_bytes) == (2, plan.freed_bytes)
+    assert plan.freed_bytes == sum(step.path.stat().st_blocks * 512 for step in plan.steps)
 
 
 @pytest.mark.parametrize("relation", ["edited", "similar", None])
@@ -261,7 +262,12 @@ def test_the_plan_can_be_applied(open_review, folder, tmp_path):
     review.close()
     report = apply_plan(folder, load_plan(review.plan_path))
     assert report.count("done") == 3
-    assert sorted(path.name for path in target.iterdir()) == ["photo1.jpg", "photo3_1.jpg", "photo3_2.jpg"]
+    assert sorted(path.name for path in target.iterdir()) == [
+        ".neardup-moved",
+        "photo1.jpg",
+        "photo3_1.jpg",
+        "photo3_2.jpg",
+    ]
     assert review.groups[0].members[1].path.exists()
     assert review.groups[2].keeper.path.exists()
 

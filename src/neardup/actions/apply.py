@@ -4,18 +4,24 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from neardup.actions import files
+from neardup.actions import files, places
+from neardup.actions.along import Along
+from neardup.actions.belongings import Belongings
 from neardup.actions.journal import Journal, Record, journals
 from neardup.actions.plan import LINKS, Plan, Step
 from neardup.actions.report import Outcome, Report
-from neardup.errors import BadInput, MissingPackage
+from neardup.errors import BadInput, MissingPackage, NeardupError
 from neardup.images import modified_ns
+from neardup.images.find import SET_ASIDE
 from neardup.index import store
 
-_LONGEST_NAME_BYTES = 255
+_WHEN_INDEXED = "it was indexed; run 'neardup index' again"
+_WHEN_PLANNED = "the plan was made; make it again"
 
 
 def apply_plan(folder: Path, plan: Plan, *, on_progress: Callable[[], None] | None = None) -> Report:
@@ -24,7 +30,8 @@ def apply_plan(folder: Path, plan: Plan, *, on_progress: Callable[[], None] | No
     A file is touched only if its size, time and digest are those of the plan, its keeper is another regular file with
     the digest of the plan, and this is on the disk in the journal. So the last copy is never removed, the same plan
     may be applied again after a crash, and a file that changed in between is left alone. Files that are gone leave the
-    index at the next `neardup index`.
+    index at the next `neardup index`. What belongs to a picture follows it, file by file, once the picture is gone, and
+    only where nothing that it also belongs to is left.
 
     on_progress: called after each file
     Raises IndexLocked, BadInput for a plan that removes a keeper, MissingPackage, DamagedIndex (a journal that cannot
@@ -32,52 +39,112 @@ def apply_plan(folder: Path, plan: Plan, *, on_progress: Callable[[], None] | No
     """
     if plan.action == "report":
         raise BadInput("the action 'report' changes nothing; choose another one to apply")
-    keepers = {step.keeper for step in plan.steps}
-    for step in plan.steps:
-        if step.path in keepers:
-            raise BadInput(f"{step.path}: the plan removes it, and keeps it for another image; make the plan again")
+    _refuse_to_remove_what_stays(plan)
     with store.write_lock(folder, None):
         settle(folder)
         if not plan.steps:
             return Report(plan.action, None, [])
-        if plan.to is not None:
-            try:
-                plan.to.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise BadInput(f"{plan.to}: {error.strerror}; choose another folder to move to") from error
+        made: tuple[Path, ...] = ()
         if plan.action == "trash":
             _find_send2trash()  # before anything is touched
-        run = _Run(plan, Journal.create(folder, plan.action, len(plan.steps)))
+        if plan.to is not None:
+            try:
+                made = places.prepare(plan.to)
+            except OSError as error:
+                raise BadInput(f"{plan.to}: {error.strerror}; choose another folder to move to") from error
+        run = _Run(plan, _new_journal(folder, plan, made), made)
         outcomes = []
-        for number, step in enumerate(plan.steps):
-            outcomes.append(run.act(number, step))
+        for step in plan.steps:
+            outcomes.append(run.act_on_unit(step))
             if on_progress:
                 on_progress()
         run.journal.end()
+        run.clear()
         if not run.journal.records:
             run.journal.path.unlink()
             return Report(plan.action, None, outcomes)
     return Report(plan.action, run.journal.path, outcomes)
 
 
+def _refuse_to_remove_what_stays(plan: Plan) -> None:
+    copies = {file.copy for step in plan.steps for file in step.along}
+    stays = copies.union(step.keeper for step in plan.steps)
+    for step in plan.steps:
+        for path in (step.path, *(file.path for file in step.along)):
+            if path in stays:
+                raise BadInput(f"{path}: the plan removes it, and keeps it for another file; make the plan again")
+
+
+def _new_journal(folder: Path, plan: Plan, made: tuple[Path, ...]) -> Journal:
+    try:
+        return Journal.create(folder, plan.action, sum(1 + len(step.along) for step in plan.steps))
+    except NeardupError:
+        if plan.to is not None:
+            places.clear(made, plan.to / SET_ASIDE)
+        raise
+
+
 class _Run:
-    def __init__(self, plan: Plan, journal: Journal) -> None:
+    def __init__(self, plan: Plan, journal: Journal, made: tuple[Path, ...]) -> None:
         self.plan = plan
         self.journal = journal
+        self._made = made  # what was made so far, and is in no record yet
         self._known = files.KnownFiles()
-        self._numbers: dict[str, int] = {}
+        self._places = places.Places(plan.to, plan.root) if plan.to else None
+        self._placed: dict[Path, Path] = {}  # of the unit at work
         self._perform = {"trash": _trash, "delete": _delete, "move": _move}.get(plan.action, self._link)
+        self._belongings = Belongings()
+        # As they are before anything goes: whose a file is shows in the names beside it.
+        self._owners = {
+            beside.path: beside.owners
+            for step in plan.steps
+            for owner in (step.path, *(file.path for file in step.along))
+            if step.along
+            for beside in self._belongings.of(owner)
+        }
 
-    def act(self, number: int, step: Step) -> Outcome:
+    def act_on_unit(self, step: Step) -> Outcome:
+        """On a picture, and then on what belongs to it."""
+        outcome = self._act(step, _WHEN_INDEXED)
+        if not step.along:
+            return outcome
+        is_ours = outcome.status == "done" or (step.path, step.digest) in self._went_before
+        return replace(outcome, along=tuple(self._follow(step, file, is_ours=is_ours) for file in step.along))
+
+    @cached_property
+    def _went_before(self) -> set[tuple[Path, bytes]]:
+        """What earlier runs took away, one of which may have been broken off between a picture and its sidecar."""
+        return {
+            (record.path, record.digest)
+            for journal in journals(self.journal.path.parents[1])
+            for record in journal.records
+            if journal.states[record.step] == "done"
+        }
+
+    def _follow(self, step: Step, file: Along, *, is_ours: bool) -> Outcome:
+        if not is_ours or os.path.lexists(step.path):
+            return Outcome(file.path, "skipped", f"stays with {step.path.name}")
+        left = [owner for owner in self._owners.get(file.path, ()) if os.path.lexists(owner)]
+        if left:
+            return Outcome(file.path, "skipped", f"stays with {left[0].name}, which it belongs to as well")
+        keeper, digest = (step.keeper, step.keeper_digest) if file.copy is None else (file.copy, file.digest)
+        as_step = Step(file.path, file.size_bytes, file.mtime_ns, file.digest, 1.0, None, keeper, digest)
+        return self._act(as_step, _WHEN_PLANNED)
+
+    def _act(self, step: Step, when: str) -> Outcome:
         try:
-            if refusal := self._refusal(step):
+            if refusal := self._refusal(step, when):
                 return refusal
             mode = step.path.lstat().st_mode
             target = self._target(step)
         except OSError as error:
             return Outcome(step.path, "failed", f"cannot be looked at ({error.strerror})")
+        number = len(self.journal.records)
         record = Record(number, step.path, step.size_bytes, step.mtime_ns, mode, step.digest, step.keeper, target)
+        if self.plan.action == "move" and target is not None:
+            record = replace(record, made=(*self._made, *places.missing_folders(target.parent)))
         self.journal.begin(record)
+        self._made = ()
         try:
             self._perform(record)
         except OSError as error:
@@ -89,7 +156,15 @@ class _Run:
         self.journal.note("done", number)
         return Outcome(step.path, "done", target=target if self.plan.action == "move" else None)
 
-    def _refusal(self, step: Step) -> Outcome | None:
+    def clear(self) -> None:
+        """Take away the folders that were made for nothing."""
+        if self._made and self.plan.to is not None:
+            places.clear(self._made, self.plan.to / SET_ASIDE)
+        for record in reversed(self.journal.records):
+            if record.made and record.target is not None:
+                places.clear(record.made, record.target)
+
+    def _refusal(self, step: Step, when: str) -> Outcome | None:
         """Why the file must not be touched now; the keeper is looked at last, immediately before."""
         try:
             found = step.path.lstat()
@@ -102,9 +177,9 @@ class _Run:
         if files.is_same_file(step.path, step.keeper):
             return Outcome(step.path, "skipped", "is the same file as its keeper")
         if (found.st_size, modified_ns(found)) != (step.size_bytes, step.mtime_ns):
-            return Outcome(step.path, "failed", "has changed since it was indexed; run 'neardup index' again")
+            return Outcome(step.path, "failed", f"has changed since {when}")
         if files.digest_of(step.path) != step.digest:
-            return Outcome(step.path, "failed", "has other bytes than were indexed; run 'neardup index' again")
+            return Outcome(step.path, "failed", f"has other bytes than when {when}")
         if self.plan.action in LINKS and not step.is_same_bytes:
             return Outcome(step.path, "failed", "has other bytes than its keeper")
         if self._known.digest(step.keeper) != step.keeper_digest:
@@ -114,14 +189,11 @@ class _Run:
     def _target(self, step: Step) -> Path | None:
         if self.plan.action in LINKS:
             return files.temporary_beside(step.path)
-        if self.plan.to is None:
+        if self._places is None:
             return None
-        name = step.path.name
-        while os.path.lexists(target := self.plan.to / name):
-            # As files of one name come by the thousand, the search goes on where it ended.
-            self._numbers[step.path.name] = number = self._numbers.get(step.path.name, 1) + 1
-            name = _numbered(step.path, number)
-        return target
+        if step.path not in self._placed:
+            self._placed = self._places.of_unit(step.path, (file.path for file in step.along))
+        return self._placed[step.path]
 
     def _link(self, record: Record) -> None:
         assert record.target is not None
@@ -129,16 +201,9 @@ class _Run:
         self._known.changed_by_us(record.keeper)
 
 
-def _numbered(path: Path, number: int) -> str:
-    """`name (2).jpg`, its stem cut to what a file system takes."""
-    stem, ending = path.stem, f" ({number}){path.suffix}"
-    while stem and len(os.fsencode(stem + ending)) > _LONGEST_NAME_BYTES:
-        stem = stem[:-1]
-    return stem + ending
-
-
 def _move(record: Record) -> None:
     assert record.target is not None
+    places.make_folders(places.missing_folders(record.target.parent))
     files.move_file(record.path, record.target)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from neardup.durable import sync_directory
 
 TEMPORARY = ".neardup-tmp"
+ANOTHER_VOLUME = "is on another volume than its keeper, where no {} can be; use symlink, move or trash"
 
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 # Shares another file's storage until one of the two is written to: linux/fs.h.
@@ -105,14 +106,42 @@ def put_link(kind: str, keeper: Path, path: Path, temporary: Path) -> None:
         if kind == "hardlink":
             os.link(keeper, temporary, follow_symlinks=False)
         elif kind == "symlink":
-            temporary.symlink_to(keeper)
+            temporary.symlink_to(_way_to(keeper, path))
         else:
             _clone(keeper, path, temporary)
         temporary.replace(path)
-    except OSError:
+    except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if error.errno == errno.EXDEV:
+            raise OSError(error.errno, ANOTHER_VOLUME.format(kind)) from error
         raise
+
+
+def is_on_another_volume(first: Path, second: Path) -> bool:
+    """Whether two files that are there are known to lie on two volumes."""
+    try:
+        return first.lstat().st_dev != second.lstat().st_dev
+    except OSError:
+        return False
+
+
+def _way_to(keeper: Path, path: Path) -> Path:
+    """What a symbolic link says: within a volume the way from its own folder, which holds when both are moved."""
+    if is_on_another_volume(keeper, path):
+        return keeper
+    return Path(os.path.relpath(_resolved(keeper), os.path.realpath(path.parent)))
+
+
+def leads_to(link: Path, keeper: Path) -> bool:
+    """Whether a symbolic link says the way to a file, there or not; no other link is followed for it."""
+    text = link.readlink()
+    return text == keeper or os.path.normpath(_resolved(link).parent / text) == str(_resolved(keeper))
+
+
+def _resolved(path: Path) -> Path:
+    """With the links in its folder's name followed, not the one that it may be."""
+    return Path(os.path.realpath(path.parent)) / path.name
 
 
 def _clone(keeper: Path, path: Path, temporary: Path) -> None:
@@ -160,6 +189,21 @@ class KnownFiles:
         """A link to the file was made, which touches its change time and not its content."""
         if path in self._known:
             self._known[path] = (_identity(path), self._known[path][1])
+
+
+class Digests:
+    """Digests of many files, each read once, and again when it shows any change."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[tuple[int, ...], bytes | None]] = {}
+
+    def of(self, path: Path) -> bytes | None:
+        """As `digest_of`."""
+        identity = _identity(path)
+        known = self._known.get(path)
+        if known is None or known[0] != identity:
+            known = self._known[path] = identity, digest_of(path)
+        return known[1]
 
 
 def _identity(path: Path) -> tuple[int, ...]:

@@ -2,7 +2,8 @@
 
     {"format": "neardup journal 1", "action": "move", "created": "2026-11-21T08:00:00+00:00", "steps": 3}
     {"event": "begin", "step": 0, "path": ..., "size_bytes": ..., "mtime_ns": ..., "mode": ..., "digest": ...,
-     "keeper": ..., "target": ...}      before a file is touched, with all that finishing or taking back needs
+     "keeper": ..., "target": ...}      before a file is touched, with all that finishing or taking back needs;
+                                        "made": [...] where folders are made for it, which taking back removes
     {"event": "done", "step": 0}        it is as was asked
     {"event": "dropped", "step": 0}     it was not touched after all
     {"event": "end"}                    the plan has been gone through
@@ -45,6 +46,7 @@ class Record:
     digest: bytes
     keeper: Path
     target: Path | None
+    made: tuple[Path, ...] = ()  # folders made for it, outermost first, and the mark that sets the first apart
 
 
 @dataclass
@@ -76,7 +78,7 @@ class Journal:
         return journal
 
     def begin(self, record: Record) -> None:
-        entry = {
+        entry: dict[str, Any] = {
             "event": "begin",
             "step": record.step,
             "path": str(record.path),
@@ -87,6 +89,8 @@ class Journal:
             "keeper": str(record.keeper),
             "target": None if record.target is None else str(record.target),
         }
+        if record.made:
+            entry["made"] = [str(path) for path in record.made]
         self._append(entry)
         self.records.append(record)
         self.states[record.step] = "begun"
@@ -141,6 +145,7 @@ class Journal:
                 digest,
                 Path(entry["keeper"]),
                 target and Path(target),
+                tuple(map(Path, entry.get("made", ()))),
             )
             self.records.append(record)
             self.states[record.step] = "begun"

@@ -1,14 +1,11 @@
-"""What a copy has and its keeper has not: metadata, frames, and files beside it that belong to it."""
+"""What a copy has and its keeper has not: metadata, frames."""
 
 import warnings
 from functools import lru_cache
 from pathlib import Path
 
 from neardup.groups import Member
-from neardup.groups.keep import RAW_EXTENSIONS
 
-# Of one stem with a photo: the film of a live photo, edits, ratings, the camera's RAW file.
-_PARTNERS = frozenset({"mov", "mp4", "xmp", "aae", "thm", "wav", "json"}) | {e.decode() for e in RAW_EXTENSIONS}
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "HEIF", "AVIF", "BMP")
 _DATE_TAKEN, _DATE, _MAKE, _MODEL, _EXIF, _GPS = 36867, 306, 271, 272, 0x8769, 0x8825
 
@@ -18,10 +15,9 @@ class Losses:
 
     def __init__(self) -> None:
         self._facts = lru_cache(maxsize=2)(_facts)
-        self._names = lru_cache(maxsize=16)(_names)
 
-    def of(self, member: Member, keeper: Member) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What would be lost, and notes on files beside the two; both in words."""
+    def of(self, member: Member, keeper: Member) -> tuple[str, ...]:
+        """What would be lost, in words."""
         lost = []
         if member.width * member.height > keeper.width * keeper.height:
             margin = f" ({member.margin:.0%} of them margin)" if member.margin else ""
@@ -29,27 +25,7 @@ class Losses:
         if member.digest != keeper.digest:
             kept = self._facts(keeper.path)
             lost += [f"{name} {value}".rstrip() for name, value in _facts(member.path).items() if name not in kept]
-        notes = [f"leaves {name} behind" for name in self._partners(member.path)]
-        notes += [f"its keeper has {name} beside it" for name in self._partners(keeper.path)]
-        return tuple(lost), tuple(notes)
-
-    def _partners(self, path: Path) -> list[str]:
-        """Names of the files beside an image that belong to it: IMG_1.MOV and IMG_1.JPG.xmp to IMG_1.JPG."""
-        stems = {path.stem.lower(), path.name.lower()}
-        return [
-            name
-            for name in self._names(path.parent)
-            if name != path.name
-            and name.rpartition(".")[0].lower() in stems
-            and name.rpartition(".")[2].lower() in _PARTNERS
-        ]
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        return sorted(path.name for path in folder.iterdir() if path.suffix[1:].lower() in _PARTNERS)
-    except OSError:
-        return []
+        return tuple(lost)
 
 
 def _facts(path: Path) -> dict[str, str]:

@@ -7,8 +7,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from neardup.actions.files import is_same_file
+from neardup.actions.along import Along, units
+from neardup.actions.belongings import Belongings
+from neardup.actions.files import ANOTHER_VOLUME, Digests, is_on_another_volume, is_same_file
 from neardup.actions.losses import Losses
+from neardup.actions.savings import freed_bytes
 from neardup.durable import replace_file
 from neardup.errors import BadInput
 from neardup.groups import DuplicateGroup, Member
@@ -24,7 +27,7 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 LINKS: tuple[Action, ...] = ("hardlink", "symlink", "reflink")
 
 MAX_PLAN_BYTES = 1 << 30
-_FORMAT = "neardup plan 1"
+_FORMAT = "neardup plan 2"
 _PROTECTED = "is in a protected folder"
 
 
@@ -41,8 +44,10 @@ class Step:
     keeper: Path
     keeper_digest: bytes
     lost: tuple[str, ...] = ()  # what this file has and its keeper has not, in words
-    notes: tuple[str, ...] = ()  # files beside it or its keeper that belong to them
+    notes: tuple[str, ...] = ()  # what stays behind, what its keeper has beside it, why it frees nothing
     change: str | None = None  # what was done to the keeper to make it, in words
+    along: tuple[Along, ...] = ()  # what belongs to it and goes after it
+    freed_bytes: int = 0  # what the disk gets back for it and what goes along: a file with other names counts once
 
     @property
     def is_same_bytes(self) -> bool:
@@ -60,12 +65,16 @@ class Kept:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do with each file: `action`, into the folder `to` when that is "move"."""
+    """What to do with each file: `action`, into the folder `to` when that is "move".
+
+    There files keep their place below the folder `root`; None: they lie side by side.
+    """
 
     action: Action
     steps: tuple[Step, ...]
     kept: tuple[Kept, ...] = ()
     to: Path | None = None
+    root: Path | None = None
 
     def __post_init__(self) -> None:
         if self.action not in ACTIONS:
@@ -76,7 +85,19 @@ class Plan:
     @property
     def size_bytes(self) -> int:
         """Of all files that would be acted on."""
-        return sum(step.size_bytes for step in self.steps)
+        return sum(step.size_bytes + sum(file.size_bytes for file in step.along) for step in self.steps)
+
+    @property
+    def freed_bytes(self) -> int:
+        """What the disk gets back, once a trash is emptied, or what was moved is away."""
+        return sum(step.freed_bytes for step in self.steps)
+
+
+class Looks:
+    """What plans that are made one after the other need look at only once: folders, and files that have not changed."""
+
+    def __init__(self) -> None:
+        self.belongings, self.digests = Belongings(), Digests()
 
 
 def make_plan(
@@ -84,6 +105,7 @@ def make_plan(
     action: Action,
     *,
     to: Path | None = None,
+    root: Path | None = None,
     keep: KeepPolicy | None = None,
     edited: bool = False,
 ) -> Plan:
@@ -93,22 +115,40 @@ def make_plan(
     grouped without a look at the pictures, since that was asked for. `edited` adds those that show something else.
 
     Left as they are: files below `keep.under`; files that are gone, changed, links, or the very file that their keeper
-    is under another name; the whole group where the keeper is gone or changed; and with a link action files of which
-    the group has no byte copy. Files are looked at (their stat, their metadata), and not changed. Raises BadInput.
+    is under another name; what is in the folder to move to; the whole group where the keeper is gone or changed; and
+    with a link action files of which the group has no byte copy. Files are looked at (their stat, their metadata), and
+    not changed. Raises BadInput.
+
+    root: below it files keep their place when they are moved; None: they come to lie side by side
     """
+    return complete(plan_pictures(groups, action, to=to, root=root, keep=keep, edited=edited), Looks())
+
+
+def plan_pictures(
+    groups: Iterable[DuplicateGroup],
+    action: Action,
+    *,
+    to: Path | None = None,
+    root: Path | None = None,
+    keep: KeepPolicy | None = None,
+    edited: bool = False,
+) -> Plan:
+    """As `make_plan`, of the pictures alone: several such plans are put together, and made complete."""
     policy = keep or KeepPolicy()
     losses = Losses()
     steps: list[Step] = []
     kept: list[Kept] = []
+    to = to.absolute() if to else None
+    moved = KeepPolicy(under=() if to is None else (to,))
     for keeper, *others in _parts(groups, action, policy, kept):
         lost_keeper = _difference(keeper)
         for member in others:
             reason = lost_keeper and f"its keeper {lost_keeper}; run 'neardup index' again"
             reason = reason or _reason_to_keep(member, keeper, policy) or _shows_more(member, edited)
-            if reason:
+            if reason := reason or _out_of_reach(member.path, keeper.path, action, moved):
                 kept.append(Kept(member.path, keeper.path, reason))
                 continue
-            lost, notes = losses.of(member, keeper)
+            lost = losses.of(member, keeper)
             steps.append(
                 Step(
                     member.path,
@@ -120,11 +160,42 @@ def make_plan(
                     keeper.path,
                     keeper.digest,
                     lost if member.shows_more is None else (member.shows_more, *lost),
-                    notes,
-                    member.change,
+                    change=member.change,
                 )
             )
-    return Plan(action, tuple(steps), tuple(kept), to.absolute() if to else None)
+    return Plan(action, tuple(steps), tuple(kept), to, root)
+
+
+def complete(plan: Plan, looks: Looks) -> Plan:
+    """The plan with what goes along with its pictures, what is to be said of that, and what all of it frees.
+
+    In the place of a picture that becomes a link there is a picture still, and what belongs to it stays.
+    """
+    steps = plan.steps
+    if plan.action not in LINKS:
+        found = units([(step.path, step.keeper) for step in steps], looks.belongings, looks.digests)
+        steps = tuple(
+            replace(step, along=unit.along, notes=unit.notes) for step, unit in zip(steps, found, strict=True)
+        )
+    freed = iter(freed_bytes(path for step in steps for path in (step.path, *(file.path for file in step.along))))
+    return replace(plan, steps=tuple(_with_savings(step, freed) for step in steps))
+
+
+def _with_savings(step: Step, freed: Iterator[int | None]) -> Step:
+    own, *along = (next(freed) for _ in (step, *step.along))
+    notes = step.notes if own is not None else (*step.notes, "frees nothing, as its file has another name that stays")
+    return replace(step, freed_bytes=sum(each or 0 for each in (own, *along)), notes=notes)
+
+
+def freed_by_default(group: DuplicateGroup, keep: KeepPolicy) -> int:
+    """What the disk gets back for the pictures that a plan takes away of a group where nothing else is asked for."""
+    keeper, *others = group.members
+    if _difference(keeper):
+        return 0
+    freed = freed_bytes(
+        [m.path for m in others if _shows_more(m, edited=False) is None and _reason_to_keep(m, keeper, keep) is None]
+    )
+    return sum(each or 0 for each in freed)
 
 
 def _parts(
@@ -156,6 +227,15 @@ def _reason_to_keep(member: Member, keeper: Member, policy: KeepPolicy) -> str |
         return "is the same file as its keeper under another name"
     if difference := _difference(member):
         return difference
+    return None
+
+
+def _out_of_reach(path: Path, keeper: Path, action: Action, moved: KeepPolicy) -> str | None:
+    """Why this action can do nothing for a file; moved: of the folder to move to."""
+    if moved.is_protected(path):
+        return "is in the folder to move to already"
+    if action == "hardlink" and is_on_another_volume(path, keeper):
+        return ANOTHER_VOLUME.format(action)
     return None
 
 
@@ -215,6 +295,7 @@ def load_plan(path: Path) -> Plan:
             tuple(_step(step) for step in document["steps"]),
             tuple(Kept(_path(k["path"]), _path(k["keeper"]), str(k["reason"])) for k in document["kept"]),
             None if document["to"] is None else _path(document["to"]),
+            None if document["root"] is None else _path(document["root"]),
         )
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; give a plan that 'neardup review' wrote") from error
@@ -240,7 +321,17 @@ def _step(entry: dict[str, Any]) -> Step:
         tuple(map(str, entry["lost"])),
         tuple(map(str, entry["notes"])),
         None if entry["change"] is None else str(entry["change"]),
+        tuple(map(_along, entry["along"])),
+        int(entry["freed_bytes"]),
     )
+
+
+def _along(entry: dict[str, Any]) -> Along:
+    digest = bytes.fromhex(entry["digest"])
+    if len(digest) != 32:
+        raise ValueError(f"{entry['path']!r:.60}: a SHA-256 has 32 bytes")
+    copy = None if entry["copy"] is None else _path(entry["copy"])
+    return Along(_path(entry["path"]), int(entry["size_bytes"]), int(entry["mtime_ns"]), digest, copy)
 
 
 def _path(text: object) -> Path:

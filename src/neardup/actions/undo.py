@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from neardup.actions import files
+from neardup.actions import files, places
 from neardup.actions.apply import settle
+from neardup.actions.elsewhere import Elsewhere
 from neardup.actions.journal import Journal, Record, journals
 from neardup.actions.plan import LINKS
 from neardup.actions.report import Outcome, Report
@@ -22,9 +23,10 @@ _UNDONE: _Result = ("undone", None)
 def undo_last(folder: Path, *, on_progress: Callable[[], None] | None = None) -> Report:
     """Take back the last plan that was applied with this index and has not been taken back, if only in part.
 
-    A moved or trashed file comes back as it was. In the place of a link comes a file with the bytes of its keeper, and
-    with the time and permissions it had; its owner, extended attributes and other hard links do not come back. A file
-    that was deleted does not come back either. After that the plan applied before it is the last one.
+    A moved or trashed file comes back as it was, and of the folders made for it those that are empty go. In the place
+    of a link comes a file with the bytes of its keeper, and with the time and permissions it had; its owner, extended
+    attributes and other hard links do not come back. A file that was deleted does not come back either. After that the
+    plan applied before it is the last one.
 
     Raises BadInput when there is nothing to take back, IndexLocked, DamagedIndex, IndexNotWritten.
     """
@@ -33,13 +35,16 @@ def undo_last(folder: Path, *, on_progress: Callable[[], None] | None = None) ->
         journal = next((journal for journal in journals(folder) if "done" in journal.states.values()), None)
         if journal is None:
             raise BadInput(f"{folder}: no plan is applied that could be taken back")
-        trash = Trash()
+        trash, elsewhere = Trash(), Elsewhere(folder)
         outcomes = []
         for record in reversed(journal.records):
             if journal.states[record.step] == "done":
-                outcomes.append(_take_back(journal, record, trash))
+                outcomes.append(_take_back(journal, elsewhere.now(journal.action, record), trash))
                 if on_progress:
                     on_progress()
+        for record in reversed(journal.records):
+            if record.made and record.target is not None:
+                places.clear(record.made, record.target)
     return Report(journal.action, journal.path, outcomes)
 
 
@@ -99,7 +104,7 @@ def _restore_link(record: Record) -> _Result:
     assert record.target is not None
     source = record.path
     if record.path.is_symlink():
-        if record.path.readlink() != record.keeper:
+        if not files.leads_to(record.path, record.keeper):
             return "blocked", "another link has its name now"
         source = record.keeper
     elif not os.path.lexists(record.path):

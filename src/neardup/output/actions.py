@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from neardup.actions import Outcome, Plan, Report, Step
+from neardup.actions import Along, Outcome, Plan, Report, Step
 from neardup.actions.trash import why_unsearched
 from neardup.output import Aside, Rendering
 from neardup.text import printable, show_bytes, show_count, show_path
 
 STEP_FIELDS = (
     "path", "keeper", "similarity", "relation", "change", "size_bytes", "status", "reason", "target", "lost", "notes",
+    "along", "freed_bytes",
 )  # fmt: skip
 UNDO_FIELDS = ("path", "status", "reason")
 _DONE = {
@@ -54,8 +55,11 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
     for kept in plan.kept:
         yield f"leave     {show_path(kept.path)}: {kept.reason}"
     lossy = sum(bool(step.lost) for step in plan.steps)
+    along = sum(len(step.along) for step in plan.steps)
     yield (
-        f"{show_count(len(plan.steps), 'file')}, {show_bytes(plan.size_bytes)}"
+        show_count(len(plan.steps), "file")
+        + (f" and {along:,} that belong to them" if along else "")
+        + f", {show_bytes(plan.freed_bytes)}"
         + (f"; {lossy:,} with something that the keeper has not" if lossy else "")
         + (f"; {len(plan.kept):,} left as they are" if plan.kept else "")
         + "."
@@ -67,6 +71,8 @@ def _facts(step: Step) -> str:
     parts = [f"{what} ({step.change})" if step.change else what, show_bytes(step.size_bytes)]
     if step.lost:
         parts.append("loses " + ", ".join(step.lost))
+    if step.along:
+        parts.append("with " + ", ".join(file.path.name for file in step.along))
     return "; ".join([*parts, *step.notes])
 
 
@@ -79,12 +85,14 @@ def render_applied(plan: Plan, report: Report, *, min_similarity: float | None, 
 
 
 def _applied_lines(report: Report, index_option: str) -> Iterator[str]:
-    for outcome in report.outcomes:
+    for outcome in (each for picture in report.outcomes for each in (picture, *picture.along)):
         if outcome.status != "done":
             yield Aside(f"{outcome.status}: {show_path(outcome.path)} {outcome.reason}")
     failed = f", {report.count('failed'):,} failed" if report.count("failed") else ""
     skipped = f", {report.count('skipped'):,} skipped" if report.count("skipped") else ""
-    yield f"{show_count(report.count('done'), 'file')} {_DONE[report.action]}{skipped}{failed}."
+    followed = sum(each.status == "done" for each in report.along)
+    along = f" and {followed:,} that belong to them" if followed else ""
+    yield f"{show_count(report.count('done'), 'file')}{along} {_DONE[report.action]}{skipped}{failed}."
     if report.count("done") and report.action == "trash" and (reason := why_unsearched()):
         yield Aside(f"'neardup undo' cannot take this back: {reason}.")
     elif report.count("done") and report.action != "delete":
@@ -101,16 +109,24 @@ def _rendering(plan: Plan, report: Report | None, min_similarity: float | None, 
         "applied": report is not None,
         "min_similarity": min_similarity,
         "files": len(steps),
+        "along": sum(len(step.along) for step in plan.steps),
         "size_bytes": plan.size_bytes,
+        "freed_bytes": plan.freed_bytes,
         "journal": str(report.journal) if report and report.journal else None,
         "steps": steps,
         "kept": [{"path": str(k.path), "keeper": str(k.keeper), "reason": k.reason} for k in plan.kept],
     }
-    rows = (step | {key: "; ".join(step[key]) for key in ("lost", "notes")} for step in steps)
+    rows = (
+        step
+        | {key: "; ".join(step[key]) for key in ("lost", "notes")}
+        | {"along": "; ".join(file["path"] for file in step["along"])}
+        for step in steps
+    )
     return Rendering([record], STEP_FIELDS, rows, lines)
 
 
 def _step(step: Step, outcome: Outcome | None) -> dict[str, Any]:
+    followed = outcome.along if outcome else [None] * len(step.along)
     return {
         "path": str(step.path),
         "keeper": str(step.keeper),
@@ -123,6 +139,18 @@ def _step(step: Step, outcome: Outcome | None) -> dict[str, Any]:
         "target": str(outcome.target) if outcome and outcome.target else None,
         "lost": list(step.lost),
         "notes": list(step.notes),
+        "along": [_along(file, each) for file, each in zip(step.along, followed, strict=True)],
+        "freed_bytes": step.freed_bytes,
+    }
+
+
+def _along(file: Along, outcome: Outcome | None) -> dict[str, Any]:
+    return {
+        "path": str(file.path),
+        "size_bytes": file.size_bytes,
+        "status": outcome.status if outcome else "planned",
+        "reason": outcome.reason if outcome else None,
+        "target": str(outcome.target) if outcome and outcome.target else None,
     }
 
 

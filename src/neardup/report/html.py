@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from neardup import __version__
+from neardup.actions import freed_by_default
 from neardup.durable import replacing
 from neardup.embedding.hardware import cores
 from neardup.errors import BadInput, UnreadableImage
+from neardup.groups.keep import KeepPolicy
 from neardup.images import ByteBudget
 from neardup.report.thumbnails import Thumbnail, make_thumbnail
 from neardup.text import printable, show_bytes
@@ -51,12 +53,12 @@ class Totals:
     edited: int = 0
     similar: int = 0
     near: int = 0  # nobody looked at the pictures
-    freed_bytes: int = 0  # of all of these but similar ones, which are no duplicates
+    freed_bytes: int = 0  # what dedup would give back to the disk, were nothing else asked of it
 
-    def add(self, group: "DuplicateGroup") -> None:
+    def add(self, group: "DuplicateGroup", freed: int) -> None:
         self.groups += 1
         self.images += len(group.members)
-        self.freed_bytes += _freed_bytes(group)
+        self.freed_bytes += freed
         for kind, images in group.kinds().items():
             setattr(self, kind, getattr(self, kind) + images)
 
@@ -75,17 +77,19 @@ def write_report(
     *,
     title: str = "Near-duplicate images",
     facts: Sequence[str] = (),
+    keep: KeepPolicy | None = None,
     threads: int | None = None,
 ) -> Totals:
     """Write the groups as one HTML file; returns what the page's head sums up.
 
     facts: short phrases for the line below the title: the index, the threshold, ...
+    keep:  by which the groups were found; what it protects cannot be freed
     Raises BadInput where the file cannot be written. `path` holds the old file or the new, whole.
     """
     totals = Totals()
     try:
         with tempfile.TemporaryFile(dir=path.parent) as body, replacing(path) as file:
-            _write_groups(groups, body, totals, threads)
+            _write_groups(groups, body, totals, keep or KeepPolicy(), threads)
             # The head says what the groups come to, so it is made last.
             _write_page(file, body, title, [*facts, f"{datetime.now():%Y-%m-%d %H:%M}"], totals)
     except OSError as error:
@@ -113,15 +117,18 @@ def _write_page(file: BinaryIO, body: BinaryIO, title: str, facts: Sequence[str]
     file.write(_template("tail.html").render(script=Markup(script)).encode())
 
 
-def _write_groups(groups: Iterable["DuplicateGroup"], file: BinaryIO, totals: Totals, threads: int | None) -> None:
+def _write_groups(
+    groups: Iterable["DuplicateGroup"], file: BinaryIO, totals: Totals, keep: KeepPolicy, threads: int | None
+) -> None:
     template = _template("group.html")
     with ThreadPoolExecutor(threads or cores()) as pool:
         for group, drawn in _with_thumbnails(groups, pool, file):
-            totals.add(group)
+            freed = freed_by_default(group, keep)
+            totals.add(group, freed)
             text = template.render(
                 number=totals.groups,
                 kinds=group.kinds(),
-                freed_bytes=_freed_bytes(group),
+                freed_bytes=freed,
                 count=len(group.members),
                 least=min(member.similarity for member in group.members),
                 images=[_shown(member, drawn[member.digest]) for member in group.members[:MOST_IMAGES]],
@@ -190,10 +197,6 @@ def _shown(member: "Member", drawn: Drawn) -> dict[str, Any]:
         "shows_more": member.shows_more and printable(member.shows_more),
         "similarity": member.similarity,
     }
-
-
-def _freed_bytes(group: "DuplicateGroup") -> int:
-    return sum(member.size_bytes for member in group.members[1:] if member.kind != "similar")
 
 
 def show_date(mtime_ns: int) -> str:

@@ -126,7 +126,7 @@ def create_app(review: Review, guard: Guard) -> "flask.Flask":
         return {
             "command": printable(review.command),
             "steps": len(plan.steps),
-            "size": show_bytes(plan.size_bytes),
+            "size": show_bytes(plan.freed_bytes),
             "kept": [{"reason": printable(reason), "images": images} for reason, images in reasons.most_common()],
         }
 

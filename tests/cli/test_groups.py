@@ -184,9 +184,8 @@ def test_the_plan_in_text_says_relation_and_change(neardup: Neardup, changed: di
 def test_groups_in_text_and_csv(neardup: Neardup, copies: list[Path]) -> None:
     text = neardup("groups", *EXACTLY).stdout
     assert "copies/copy of 000.jpg" in text
-    assert text.splitlines()[-1] == (
-        f"2 groups of 4 images: 2 duplicates, {show_bytes(sum(p.stat().st_blocks * 512 for p in copies))} could be freed."
-    )
+    freed = show_bytes(sum(path.stat().st_blocks * 512 for path in copies))
+    assert text.splitlines()[-1] == f"2 groups of 4 images: 2 duplicates, {freed} could be freed."
     rows = list(csv.DictReader(io.StringIO(neardup("groups", *EXACTLY, "--format", "csv").stdout)))
     assert [row["group"] for row in rows] == ["1", "1", "2", "2"]
     assert rows[1]["path"] == str(copies[0])

@@ -15,9 +15,8 @@ from neardup.actions.belongings import Belongings
 from neardup.actions.journal import Journal, Record, journals
 from neardup.actions.plan import LINKS, Plan, Step
 from neardup.actions.report import Outcome, Report
-from neardup.errors import BadInput, MissingPackage, NeardupError
+from neardup.errors import BadInput, MissingPackage
 from neardup.images import modified_ns
-from neardup.images.find import SET_ASIDE
 from neardup.index import store
 
 _WHEN_INDEXED = "it was indexed; run 'neardup index' again"
@@ -44,15 +43,14 @@ def apply_plan(folder: Path, plan: Plan, *, on_progress: Callable[[], None] | No
         settle(folder)
         if not plan.steps:
             return Report(plan.action, None, [])
-        made: tuple[Path, ...] = ()
         if plan.action == "trash":
             _find_send2trash()  # before anything is touched
         if plan.to is not None:
             try:
-                made = places.prepare(plan.to)
+                places.check(plan.to)
             except OSError as error:
                 raise BadInput(f"{plan.to}: {error.strerror}; choose another folder to move to") from error
-        run = _Run(plan, _new_journal(folder, plan, made), made)
+        run = _Run(plan, Journal.create(folder, plan.action, sum(1 + len(step.along) for step in plan.steps)))
         outcomes = []
         for step in plan.steps:
             outcomes.append(run.act_on_unit(step))
@@ -75,20 +73,10 @@ def _refuse_to_remove_what_stays(plan: Plan) -> None:
                 raise BadInput(f"{path}: the plan removes it, and keeps it for another file; make the plan again")
 
 
-def _new_journal(folder: Path, plan: Plan, made: tuple[Path, ...]) -> Journal:
-    try:
-        return Journal.create(folder, plan.action, sum(1 + len(step.along) for step in plan.steps))
-    except NeardupError:
-        if plan.to is not None:
-            places.clear(made, plan.to / SET_ASIDE)
-        raise
-
-
 class _Run:
-    def __init__(self, plan: Plan, journal: Journal, made: tuple[Path, ...]) -> None:
+    def __init__(self, plan: Plan, journal: Journal) -> None:
         self.plan = plan
         self.journal = journal
-        self._made = made  # what was made so far, and is in no record yet
         self._known = files.KnownFiles()
         self._places = places.Places(plan.to, plan.root) if plan.to else None
         self._placed: dict[Path, Path] = {}  # of the unit at work
@@ -141,10 +129,9 @@ class _Run:
             return Outcome(step.path, "failed", f"cannot be looked at ({error.strerror})")
         number = len(self.journal.records)
         record = Record(number, step.path, step.size_bytes, step.mtime_ns, mode, step.digest, step.keeper, target)
-        if self.plan.action == "move" and target is not None:
-            record = replace(record, made=(*self._made, *places.missing_folders(target.parent)))
+        if self.plan.to is not None and target is not None:
+            record = replace(record, made=places.to_make(self.plan.to, target.parent))
         self.journal.begin(record)
-        self._made = ()
         try:
             self._perform(record)
         except OSError as error:
@@ -158,8 +145,6 @@ class _Run:
 
     def clear(self) -> None:
         """Take away the folders that were made for nothing."""
-        if self._made and self.plan.to is not None:
-            places.clear(self._made, self.plan.to / SET_ASIDE)
         for record in reversed(self.journal.records):
             if record.made and record.target is not None:
                 places.clear(record.made, record.target)
@@ -203,7 +188,7 @@ class _Run:
 
 def _move(record: Record) -> None:
     assert record.target is not None
-    places.make_folders(places.missing_folders(record.target.parent))
+    places.make(record.made)
     files.move_file(record.path, record.target)
 
 
@@ -258,4 +243,5 @@ def _what_became_of(action: str, record: Record) -> Literal["done", "dropped"]:
         both = files.digest_of(record.target) == record.digest == files.digest_of(record.path)
         if both and not files.is_same_entry(record.target, record.path):
             record.target.unlink()
+        places.clear(record.made, record.target)
     return "dropped"

@@ -1,5 +1,6 @@
 """Where moved files go: their names there, and the folders that are made for them and can be taken away again."""
 
+import errno
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -53,17 +54,24 @@ def _numbered(path: Path, number: int, stem: str) -> str:
     return begin + ending
 
 
-def prepare(to: Path) -> tuple[Path, ...]:
-    """Make the folder to move to, and mark one that is new or empty, so that no index takes in what is moved there.
+def check(to: Path) -> None:
+    """Raises OSError where files cannot be moved to a folder, there or still to be made."""
+    place = next(path for path in (to, *to.parents) if os.path.lexists(path))
+    if not place.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    returns: what was made, outermost first. Raises OSError.
+
+def to_make(to: Path, folder: Path) -> tuple[Path, ...]:
+    """What is to be made before files are moved to a folder, `to` or one below, outermost first.
+
+    One that is new or empty gets a mark, so that no index takes in what is moved there.
     """
-    made = missing_folders(to)
-    make_folders(made)
+    made = _missing(to)
     if will_be_set_aside(to) and not is_set_aside(to):
-        (to / SET_ASIDE).touch(exist_ok=False)
         made = (*made, to / SET_ASIDE)
-    return made
+    return (*made, *(path for path in _missing(folder) if path not in made))
 
 
 def will_be_set_aside(to: Path) -> bool:
@@ -74,15 +82,18 @@ def will_be_set_aside(to: Path) -> bool:
         return True
 
 
-def missing_folders(folder: Path) -> tuple[Path, ...]:
-    """The folder and those above it that are not there, outermost first."""
+def _missing(folder: Path) -> tuple[Path, ...]:
     return tuple(reversed([path for path in (folder, *folder.parents) if not os.path.lexists(path)]))
 
 
-def make_folders(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        folder.mkdir(exist_ok=True)
-        sync_directory(folder.parent)
+def make(made: Iterable[Path]) -> None:
+    """Make these folders, and the mark."""
+    for path in made:
+        if path.name == SET_ASIDE:
+            path.touch()
+        else:
+            path.mkdir(exist_ok=True)
+        sync_directory(path.parent)
 
 
 def clear(made: Sequence[Path], target: Path) -> None:

@@ -310,6 +310,36 @@ def test_dedup_and_undo(neardup: Neardup, copies: list[Path], tmp_path: Path) ->
     assert "no plan is applied" in neardup("undo", code=1).stderr
 
 
+def test_every_week_again_moves_nothing_twice(neardup: Neardup, copies: list[Path], tiny_model: Model) -> None:
+    """With the target among the photos, and a sidecar that goes along."""
+    sidecar = copies[0].with_name(copies[0].name + ".xmp")
+    sidecar.write_text("stars")
+    before = {path: path.read_bytes() for path in Path().rglob("*.*") if ".neardup" not in path.parts}
+    arguments = ("dedup", *EXACTLY, "--action", "move", "--to", "photos/moved", "--apply")
+    first = neardup(*arguments)
+    assert first.stdout.startswith("2 files and 1 that belong to them moved.")
+    assert Path("photos/moved/copies", sidecar.name).is_file()
+    after = sorted(Path("photos").rglob("*"))
+    for _ in range(2):
+        told = neardup("index", "photos", "copies", "--model", tiny_model.folder).stderr
+        assert told.count("Left out: ") == 1
+        assert neardup(*arguments).stdout.startswith("0 files moved.")
+        assert sorted(Path("photos").rglob("*")) == after
+    neardup("undo")
+    assert not Path("photos/moved").exists()
+    assert {path: path.read_bytes() for path in Path().rglob("*.*") if ".neardup" not in path.parts} == before
+
+
+def test_flat_and_a_folder_in_use(neardup: Neardup, copies: list[Path]) -> None:
+    Path("photos/used").mkdir()
+    Path("photos/used/mine.txt").write_text("mine")
+    result = neardup("dedup", *EXACTLY, "--action", "move", "--to", "photos/used", "--flat", "--apply")
+    assert "holds files of its own" in result.stderr
+    assert sorted(path.name for path in Path("photos/used").iterdir()) == [
+        "copy of 000.jpg", "copy of 001.jpg", "mine.txt",
+    ]  # fmt: skip
+
+
 def test_protected_folders_are_not_touched(neardup: Neardup, copies: list[Path], tmp_path: Path) -> None:
     arguments = ("dedup", *EXACTLY, "--action", "delete", "--keep-under", "copies", "--apply", "--format", "json")
     [report] = as_json(neardup(*arguments))

@@ -30,6 +30,22 @@ def test_nothing_is_decided_at_first(open_review, tmp_path):
     assert not (tmp_path / "plan.json").exists()
 
 
+def test_what_belongs_to_dropped_pictures_goes_along_and_links_are_one_file(open_review, tmp_path):
+    review = open_review()
+    dropped = review.groups[2].members[2].path
+    dropped.with_name(f"{dropped.name}.xmp").write_bytes(b"stars")
+    review.mark(0, 1, "drop")
+    review.mark(2, 2, "drop")
+    plan = review.save()
+    assert [[file.path.name for file in step.along] for step in plan.steps] == [[], [f"{dropped.name}.xmp"]]
+    before = review.totals().drop_bytes
+    (tmp_path / "another name").hardlink_to(review.groups[0].members[1].path)
+    review.mark(2, 2, None)
+    assert before > 0
+    review.undo()
+    assert open_review().totals().drop_bytes == dropped.stat().st_blocks * 512
+
+
 @pytest.mark.parametrize(
     ("mark", "verdict"), [("drop", "duplicate"), ("keep", "duplicate"), ("not", "not"), ("later", "later")]
 )

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from neardup.actions import make_plan
+from neardup.actions.belongings import Belongings
 from neardup.actions.losses import Losses
 from neardup.groups import DuplicateGroup
 from neardup.metadata import Metadata, losses, read_metadata
@@ -189,7 +190,7 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(saved("jpg"))
     os.mkfifo(tmp_path / "a.jpg.xmp")
     member = member_of(tmp_path / "a.jpg")
-    assert Losses().said(member.path) == read_metadata(member.path)
+    assert Losses(Belongings()).said(member.path) == read_metadata(member.path)
 
 
 def test_each_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neardup.metadata import Carried, Metadata, carried, find_sidecar, losses, merged, read_sidecar
+from neardup.metadata import Carried, Metadata, carried, losses, merged, read_sidecar
 from neardup.metadata.facts import Facts
 from neardup.metadata.xmp import MAX_BYTES, add_xmp, parse
 from tests.metadata.samples import BOMB, DEEP, items, xmp_of
@@ -123,14 +123,6 @@ def test_nothing_that_is_carried_is_lost(given: Carried, before: bytes | None) -
         assert losses(read(before), said) == ()
 
 
-def test_which_sidecar_is_a_pictures_own(tmp_path: Path) -> None:
-    picture = tmp_path / "IMG.jpg"
-    assert find_sidecar(picture) is None
+def test_a_sidecar_without_xmp_is_unreadable(tmp_path: Path) -> None:
     (tmp_path / "IMG.xmp").write_bytes(b"")
-    assert find_sidecar(picture) == tmp_path / "IMG.xmp"
-    (tmp_path / "IMG.jpg.xmp").symlink_to(tmp_path / "IMG.xmp")
-    assert find_sidecar(picture) == tmp_path / "IMG.xmp", "links are not followed"
-    (tmp_path / "IMG.jpg.xmp").unlink()
-    (tmp_path / "IMG.jpg.xmp").write_bytes(b"")
-    assert find_sidecar(picture) == tmp_path / "IMG.jpg.xmp"
     assert read_sidecar(tmp_path / "IMG.xmp").unreadable == ("sidecar IMG.xmp",)

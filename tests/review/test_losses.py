@@ -14,7 +14,7 @@ def test_losses_are_told_against_the_image_that_stays(ask, client):
     assert told["images"][1] == {
         "taken": "1987-05-01 10:00:00",
         "lost": ["date 1987-05-01 10:00:00", "rating 4", "other XMP (xmp:Label)"],
-        "notes": [f"leaves {beside.name} behind"],
+        "notes": [f"takes {beside.name} along"],
     }
     assert told["images"][0] == {"taken": None, "lost": [], "notes": []}
     ask("/api/keep-only", {"group": 2, "member": 1})

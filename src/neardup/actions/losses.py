@@ -1,16 +1,20 @@
-"""What a copy has and its keeper has not: metadata, frames, and files beside it that belong to it."""
+"""What a copy has and its keeper has not: pixels, and what the two say, with the sidecars that belong to each alone."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from neardup.actions import files
+from neardup.actions.along import units
+from neardup.actions.belongings import Belongings, extension
 from neardup.groups import Member
-from neardup.groups.keep import RAW_EXTENSIONS
-from neardup.metadata import Carried, Metadata, carried, find_sidecar, losses, read_metadata, read_sidecar
+from neardup.metadata import Carried, Metadata, carried, losses, read_metadata, read_sidecar
 
-# Of one stem with a photo: the film of a live photo, edits, ratings, the camera's RAW file.
-_PARTNERS = frozenset({"mov", "mp4", "xmp", "aae", "thm", "wav", "json"}) | {e.decode() for e in RAW_EXTENSIONS}
 _NOTHING = Metadata()
+_UNREAD = "its keeper's sidecar cannot be read, and is left as it is"
+# A group's files are asked for again and again while it is reviewed; what one of them says takes a kilobyte.
+_REMEMBERED = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -18,91 +22,98 @@ class Loss:
     """What goes with a file, in words, and what of it its keeper's sidecar is given."""
 
     lost: tuple[str, ...]
-    notes: tuple[str, ...]  # on files beside the two
+    notes: tuple[str, ...] = ()  # on files beside the two
     carried: Carried | None = None
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A picture that goes, and the one that stays for it."""
+
+    path: Path
+    keeper: Path
+    is_same_bytes: bool
+
+
 class Losses:
-    """Compares files as they are now; each is read once, its keeper once for its group. Safe in several threads."""
+    """Compares files as they are now; each is read once, and again when it shows a change. Safe in several threads."""
 
-    def __init__(self) -> None:
-        self._own = lru_cache(maxsize=64)(read_metadata)
-        self._beside = lru_cache(maxsize=64)(_beside)
-        self._names = lru_cache(maxsize=16)(_names)
-        # What the sidecar of the keeper at work is given by files before this one.
-        self._given: tuple[Path, Metadata] | None = None
+    def __init__(self, belongings: Belongings) -> None:
+        self._belongings = belongings
+        self._own = lru_cache(_REMEMBERED)(lambda path, identity: read_metadata(path))
+        self._sidecar = lru_cache(_REMEMBERED)(lambda path, identity: read_sidecar(path))
 
-    def of(self, member: Member, keeper: Member, *, merge: bool = False, beside: bool = True) -> Loss:
-        """What would be lost of a member.
+    def of_pairs(
+        self, pairs: Iterable[Pair], going: Collection[Path], *, merge: Callable[[Path], bool] = lambda keeper: False
+    ) -> list[Loss]:
+        """What would be lost, beside pixels, when pictures go in this order.
 
-        merge:  give its keeper's sidecar what that can take: it is not lost then
-        beside: whether its sidecar goes, too
+        going: the sidecars that go along with them; one that stays says what it says
+        merge: of a keeper, whether its sidecar is given what that can take: it is not lost then
         """
-        metadata = self._of_member(member, keeper, beside)
-        notes = [f"leaves {name} behind" for name in self._partners(member.path)]
-        notes += [f"its keeper has {name} beside it" for name in self._partners(keeper.path)]
-        lost = _lost_pixels(member, keeper)
+        given: dict[Path, Metadata] = {}
+        return [self._of(pair, going, given if merge(pair.keeper) else None) for pair in pairs]
+
+    def _of(self, pair: Pair, going: Collection[Path], given: dict[Path, Metadata] | None) -> Loss:
+        """given: what sidecars of keepers are given by files before this one, and now by this one"""
+        metadata = self._beside(pair.path, going)
+        if not pair.is_same_bytes:  # else most have nothing to lose
+            metadata = self._read(pair.path).joined(metadata)
         if metadata is _NOTHING:
-            return Loss(lost, tuple(notes))
-        kept = self.said(keeper.path)
-        given = self._give(metadata, kept, keeper.path) if merge else None
-        if merge and self._given:
-            kept = kept.joined(self._given[1])
-        if merge and self._beside(keeper.path).unreadable:
-            notes.append("its keeper's sidecar cannot be read, and is left as it is")
-        return Loss((*lost, *losses(metadata, kept)), tuple(notes), given)
+            return Loss(())
+        kept = self.said(pair.keeper)
+        if given is None:
+            return Loss(losses(metadata, kept))
+        if self._beside(pair.keeper).unreadable:
+            return Loss(losses(metadata, kept), (_UNREAD,))
+        before = given.get(pair.keeper, _NOTHING)
+        now = carried(metadata, kept.joined(before))
+        given[pair.keeper] = before.joined(now.as_metadata())
+        return Loss(losses(metadata, kept.joined(given[pair.keeper])), (), now or None)
+
+    def of_group(self, members: Sequence[Member], keeper: Member, digests: files.Digests, most: int) -> list[Loss]:
+        """What would be lost, and what goes along or stays, if a group's keeper alone stayed.
+
+        most: of so many of the first members; of the keeper nothing
+        """
+        others = [member for member in members if member is not keeper]
+        found = units([(member.path, keeper.path) for member in others], self._belongings, digests)
+        going = {file.path for unit in found for file in unit.along}
+        shown = dict(zip(map(id, others), found, strict=True))
+        told = []
+        for member in members[:most]:
+            if member is keeper:
+                told.append(Loss(()))
+                continue
+            unit = shown[id(member)]
+            [loss] = self.of_pairs([Pair(member.path, keeper.path, member.digest == keeper.digest)], going)
+            along = [f"takes {', '.join(file.path.name for file in unit.along)} along"] if unit.along else []
+            told.append(replace(loss, lost=(*lost_pixels(member, keeper), *loss.lost), notes=(*along, *unit.notes)))
+        return told
 
     def said(self, path: Path) -> Metadata:
-        """What a picture says, with its sidecar."""
-        return self._own(path).joined(self._beside(path))
+        """What a picture says, with its sidecars."""
+        return self._read(path).joined(self._beside(path))
 
     def date(self, member: Member) -> str | None:
         """When the picture was taken; None where nothing says it."""
         return self.said(member.path).date
 
-    def _of_member(self, member: Member, keeper: Member, beside: bool) -> Metadata:
-        """What might be lost: of the same bytes what the sidecar adds, which most have not."""
-        if member.digest != keeper.digest:
-            return self.said(member.path) if beside else self._own(member.path)
-        return self._beside(member.path) if beside else _NOTHING
+    def _read(self, path: Path) -> Metadata:
+        return self._own(path, files.identity(path))
 
-    def _give(self, metadata: Metadata, kept: Metadata, keeper: Path) -> Carried | None:
-        if self._given is None or self._given[0] != keeper:
-            self._given = keeper, _NOTHING
-        if self._beside(keeper).unreadable:
-            return None
-        before = self._given[1]
-        given = carried(metadata, kept.joined(before))
-        self._given = keeper, before.joined(given.as_metadata())
-        return given or None
-
-    def _partners(self, path: Path) -> list[str]:
-        """Names of the files beside an image that belong to it: IMG_1.MOV and IMG_1.JPG.xmp to IMG_1.JPG."""
-        stems = {path.stem.lower(), path.name.lower()}
-        return [
-            name
-            for name in self._names(path.parent)
-            if name != path.name
-            and name.rpartition(".")[0].lower() in stems
-            and name.rpartition(".")[2].lower() in _PARTNERS
-        ]
+    def _beside(self, path: Path, only: Collection[Path] | None = None) -> Metadata:
+        """What the XMP sidecars of a picture say; only: those of them that are among these."""
+        said = _NOTHING
+        for file in self._belongings.of(path):
+            if extension(file.path.name) == "xmp" and (only is None or file.path in only):
+                said = said.joined(self._sidecar(file.path, files.identity(file.path)))
+        return said
 
 
-def _names(folder: Path) -> list[str]:
-    try:
-        return sorted(path.name for path in folder.iterdir() if path.suffix[1:].lower() in _PARTNERS)
-    except OSError:
-        return []
-
-
-def _lost_pixels(member: Member, keeper: Member) -> tuple[str, ...]:
+def lost_pixels(member: Member, keeper: Member) -> tuple[str, ...]:
+    """What is lost of a picture's size, in words."""
     if member.width * member.height <= keeper.width * keeper.height:
         return ()
     margin = f" ({member.margin:.0%} of them margin)" if member.margin else ""
     return (f"{member.width} x {member.height} pixels{margin} against {keeper.width} x {keeper.height}",)
-
-
-def _beside(path: Path) -> Metadata:
-    """What the sidecar of a picture says."""
-    sidecar = find_sidecar(path)
-    return _NOTHING if sidecar is None else read_sidecar(sidecar)

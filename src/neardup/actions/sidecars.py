@@ -2,30 +2,28 @@
 
 import hashlib
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 from neardup.actions import files
+from neardup.actions.belongings import Belongings
 from neardup.actions.journal import Journal
 from neardup.actions.plan import Step
 from neardup.actions.records import PERMISSIONS, Record, sidecar_step
 from neardup.durable import replace_file
 from neardup.errors import BadInput, UnreadableImage
 from neardup.images import modified_ns, read_file
-from neardup.metadata import find_sidecar, merged
-from neardup.metadata.sidecars import new_sidecar
+from neardup.metadata import merged
+from neardup.metadata.sidecars import is_sidecar_name, new_sidecar
+from neardup.metadata.xmp import MAX_BYTES
 
 
-def add_to_sidecar(journal: Journal, number: int, step: Step) -> None:
+def add_to_sidecar(journal: Journal, number: int, step: Step, belongings: Belongings) -> None:
     """Give the keeper's sidecar what the step carries, before its file is touched. Raises BadInput, OSError."""
     assert step.carried is not None
-    path = find_sidecar(step.keeper) or new_sidecar(step.keeper)
-    try:
-        found = path.lstat()
-        old = read_file(path)
-    except FileNotFoundError:
-        found, old = None, None
-    except UnreadableImage as error:
-        raise BadInput(f"{path}: {error}") from error
+    path = own_sidecar(step.keeper, belongings) or new_sidecar(step.keeper)
+    found, old = _content(path)
     try:
         content = merged(old, step.carried)
     except ValueError as error:
@@ -44,6 +42,29 @@ def add_to_sidecar(journal: Journal, number: int, step: Step) -> None:
     if found:
         path.chmod(mode)
     journal.note("done", record.step)
+
+
+def own_sidecar(picture: Path, belongings: Belongings) -> Path | None:
+    """The XMP sidecar of a picture that no other file shares: what is added to it is said of the picture alone."""
+    for name in (f"{picture.name}.xmp", f"{picture.name}.XMP"):  # may be new: no list of the folder is asked for it
+        with suppress(OSError):
+            if stat.S_ISREG(picture.with_name(name).lstat().st_mode):
+                return picture.with_name(name)
+    found = [file for file in belongings.of(picture) if file.owners == (picture,)]
+    return next((file.path for file in found if is_sidecar_name(file.path.name, picture)), None)
+
+
+def _content(path: Path) -> tuple[os.stat_result | None, bytes | None]:
+    """Of a sidecar, if there is one. Raises BadInput, OSError."""
+    try:
+        found = path.lstat()
+        if found.st_size > MAX_BYTES:
+            raise BadInput(f"{path}: larger than a sidecar is")
+        return found, read_file(path)
+    except FileNotFoundError:
+        return None, None
+    except UnreadableImage as error:
+        raise BadInput(f"{path}: {error}") from error
 
 
 def is_written(record: Record) -> bool:

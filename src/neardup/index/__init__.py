@@ -191,6 +191,16 @@ class Index:
             [rows + offset for rows, offset in zip(live, self._offsets, strict=False)] or [np.empty(0, np.int64)]
         )
 
+    @cached_property
+    def root(self) -> Path | None:
+        """The folder that all images lie in or below; None where there are none."""
+        with self._lock, catalog.damage_named(self._path):
+            ends = self._connection.execute("SELECT min(path), max(path) FROM images").fetchone()
+        if ends[0] is None:
+            return None
+        # What the first and the last begin with alike, all in between begin with.
+        return Path(os.path.commonpath([self._decode_path(end).parent for end in ends]))
+
     @property
     def tables(self) -> int | None:
         return self.hashing.tables if self.hashing else None

@@ -31,6 +31,7 @@ class Grouping:
     groups: Iterator[DuplicateGroup]
     min_similarity: float | None  # None: the pictures decide
     keep: KeepPolicy
+    root: Path | None = None  # the folder that all images of the index lie below
 
 
 def group_images(
@@ -64,4 +65,4 @@ def group_images(
         on_progress=on_progress,
         on_totals=on_totals,
     )
-    return Grouping(groups, threshold, options.keep)
+    return Grouping(groups, threshold, options.keep, opened.root)

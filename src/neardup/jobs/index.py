@@ -15,6 +15,7 @@ from neardup.embedding import AUTO, BATCH, MANY, Embedder, load_embedder
 from neardup.embedding.hardware import cores
 from neardup.errors import IndexNotWritten
 from neardup.images import DECODER
+from neardup.images.find import SET_ASIDE
 from neardup.images.globs import Globs
 from neardup.index import Index, IndexWriter, Model
 from neardup.prepare import Decode, Executor, Prepared, Threads, embed_views, prepare, prepare_in_order, views_of
@@ -110,6 +111,8 @@ def index_images(
         say(f"Warning: {path}: {error.strerror}; what is below stays in the index as it was")
     for root in walk.only_links:
         say(f"Warning: {root}: holds links, which are not followed, and no images; give the folder that they lead to")
+    for folder in walk.set_aside:
+        say(f"Left out: {folder}, which holds what 'neardup dedup' moved there (its file {SET_ASIDE} says so)")
     report.passed_over = walk.passed_over
     return report
 

@@ -7,6 +7,6 @@ Path ─ read_metadata, read_sidecar ─▶ Metadata ─ losses ─▶ words
 from neardup.metadata.compare import losses
 from neardup.metadata.facts import Metadata
 from neardup.metadata.reading import read_metadata
-from neardup.metadata.sidecars import Carried, carried, find_sidecar, merged, read_sidecar
+from neardup.metadata.sidecars import Carried, carried, merged, read_sidecar
 
-__all__ = ["Carried", "Metadata", "carried", "find_sidecar", "losses", "merged", "read_metadata", "read_sidecar"]
+__all__ = ["Carried", "Metadata", "carried", "losses", "merged", "read_metadata", "read_sidecar"]

@@ -2,7 +2,6 @@
 
 import os
 import re
-import stat
 from dataclasses import dataclass, fields
 from pathlib import Path
 from xml.etree import ElementTree
@@ -83,20 +82,9 @@ def carried(metadata: Metadata, keeper: Metadata) -> Carried:
     )
 
 
-def find_sidecar(picture: Path) -> Path | None:
-    """`IMG.jpg.xmp` or `IMG.xmp`, whichever is there and a regular file."""
-    for name in sidecar_names(picture):
-        candidate = picture.with_name(name)
-        try:
-            if stat.S_ISREG(candidate.lstat().st_mode):
-                return candidate
-        except OSError:
-            continue
-    return None
-
-
-def sidecar_names(picture: Path) -> list[str]:
-    return [stem + ending for stem in (picture.name, picture.stem) for ending in (".xmp", ".XMP")]
+def is_sidecar_name(name: str, picture: Path) -> bool:
+    """Whether it is `IMG.jpg.xmp` or `IMG.xmp`, in whatever capitals."""
+    return name.lower() in (f"{stem}.xmp".lower() for stem in (picture.name, picture.stem))
 
 
 def new_sidecar(picture: Path) -> Path:

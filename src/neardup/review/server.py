@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neardup.actions.losses import Loss, Losses
+from neardup.actions import Looks
 from neardup.errors import BadInput, NeardupError, UnreadableImage
 from neardup.groups import DuplicateGroup
 from neardup.interrupts import sigterm_interrupts
@@ -133,7 +133,7 @@ def create_app(review: Review, guard: Guard) -> "flask.Flask":
         return {
             "command": printable(review.command),
             "steps": len(plan.steps),
-            "size": show_bytes(plan.size_bytes),
+            "size": show_bytes(plan.freed_bytes),
             "kept": [{"reason": printable(reason), "images": images} for reason, images in reasons.most_common()],
         }
 
@@ -257,18 +257,17 @@ def _summary(review: Review, number: int) -> dict[str, Any]:
 
 def _losses(review: Review, number: int) -> dict[str, Any]:
     """When each image was taken, and what would go with it for the one that stays: the files are read for this."""
-    members, losses = review.groups[number].members, Losses()
+    members, looks = review.groups[number].members, Looks()
     stays = staying(review.marks(number)) or 0
-    images = []
-    for position, member in enumerate(members):
-        loss = Loss((), ()) if position == stays else losses.of(member, members[stays])
-        images.append(
-            {
-                "taken": (date := losses.date(member)) and printable(date),
-                "lost": [printable(phrase) for phrase in loss.lost],
-                "notes": [printable(phrase) for phrase in loss.notes],
-            }
-        )
+    losses = looks.losses.of_group(members, members[stays], looks.digests, len(members))
+    images = [
+        {
+            "taken": (date := looks.losses.date(member)) and printable(date),
+            "lost": [printable(phrase) for phrase in loss.lost],
+            "notes": [printable(phrase) for phrase in loss.notes],
+        }
+        for member, loss in zip(members, losses, strict=True)
+    ]
     return {"group": number, "keeper": stays, "images": images}
 
 

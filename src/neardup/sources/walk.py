@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from neardup.images.find import Finder, identity, is_file
@@ -41,6 +41,11 @@ class Walk:
     def passed_over(self) -> Mapping[str, int]:
         """Files that look like pictures and are not read, by ending, the most first: {".cr2": 2, ".svg": 1}."""
         return dict(sorted(self._finder.passed_over.items(), key=lambda kind: (-kind[1], kind[0])))
+
+    @property
+    def set_aside(self) -> Sequence[Path]:
+        """Folders that `dedup` moved duplicates to, which are left out where they are not roots themselves."""
+        return [folder for folder in dict.fromkeys(self._finder.set_aside) if folder not in self._is_file]
 
     def __iter__(self) -> Iterator[ImageFile]:
         if self._leave_out is not None:

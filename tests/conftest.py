@@ -1,6 +1,6 @@
 """Pictures drawn from a seed, and a model small enough to run in a blink."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,15 @@ def draw_scene(seed: int, width: int = 480, height: int = 360) -> Image.Image:
         shape = draw.ellipse if rng.random() < 0.5 else draw.rectangle
         shape((x, y, x + w, y + h), fill=tuple(rng.integers(0, 255, 3).tolist()))
     return image.filter(ImageFilter.GaussianBlur(0.7))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A key of our own: the user's is left alone. Not by NEARDUP_STATE, which tests take away with the others."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

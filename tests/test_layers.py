@@ -10,7 +10,7 @@ import neardup
 ROOT = Path(neardup.__file__).parent
 # Lowest first; a package may import those of rows before its own, and of its own row where that leads to no circle.
 ROWS = (
-    ("errors", "text", "durable", "interrupts", "packages"),
+    ("errors", "text", "durable", "reading", "interrupts", "packages"),
     ("search", "lsh", "images", "sources"),
     ("matching", "index", "embedding"),
     ("groups", "prepare"),

@@ -21,6 +21,10 @@ class DamagedIndex(NeardupError):
     """An index folder whose files do not agree with each other, or with this version."""
 
 
+class NotTrusted(NeardupError):
+    """An index, or a journal in one, that this user is not known to have made: nothing in it is acted on."""
+
+
 class IndexLocked(NeardupError):
     """Another process is writing to the index."""
 

@@ -166,10 +166,12 @@ def test_a_target_that_can_not_be_blocks_nothing_afterwards(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = plan_of(tmp_path, "move")
-    monkeypatch.setattr("neardup.actions.places._numbered", lambda path, number, stem: "x" * 300)
+    numbered = files.numbered
+    monkeypatch.setattr(files, "numbered", lambda path, n, unit=None: path.name if n == 1 else "x" * 300)
     put(tmp_path / "moved" / plan.steps[0].path.name, b"in the way")
     assert apply_plan(folder, plan).count("failed") > 0
     assert apply_plan(folder, plan).count("failed") > 0
+    monkeypatch.setattr(files, "numbered", numbered)
     assert undo_last(folder).count("failed") == 0
 
 
@@ -341,7 +343,7 @@ def test_one_at_a_time(tmp_path: Path, folder: Path) -> None:
 def test_a_plan_that_removes_a_keeper(tmp_path: Path, folder: Path) -> None:
     plan = plan_of(tmp_path, "delete")
     chained = replace(plan.steps[1], path=plan.steps[0].keeper, keeper=plan.steps[0].path)
-    with pytest.raises(BadInput, match="keeps it for another file"):
+    with pytest.raises(BadInput, match="keeps it for another image"):
         apply_plan(folder, replace(plan, steps=(*plan.steps, chained)))
     assert sum(contents_below(tmp_path / "photos").values()) == 6
 

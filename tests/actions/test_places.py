@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from neardup.actions import apply_plan, make_plan, undo_last, will_be_set_aside
+from neardup.actions.places import clear
+from neardup.actions.records import Header, Record, read_header, read_record
 from neardup.errors import BadInput
 from neardup.images import find_images
 from neardup.sources.walk import Walk
@@ -129,3 +131,30 @@ def test_a_plan_that_climbs_out_of_the_folder_does_not(tmp_path: Path, folder: P
     group = group_of(put(home / "a.jpg", b"1"), put(home / "x" / ".." / ".." / "b.jpg", b"2"))
     report = apply_plan(folder, make_plan([group], "move", to=tmp_path / "to" / "dups", root=home))
     assert report.outcomes[0].target == tmp_path / "to" / "dups" / "b.jpg"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"made": -1}, {"made": True}, {"made": "1"}, {"marked": 1}, {"stem": 1}, {"root": "photos"}, {"root": 1}, {"target": "/x"}],
+)  # fmt: skip
+def test_what_no_journal_says_of_places(tmp_path: Path, odd: dict[str, object]) -> None:
+    header = Header("move", tmp_path / "to", "", 1, tmp_path)
+    record = Record(0, tmp_path / "a.jpg", 1, 1, 0o644, bytes(32), tmp_path / "b.jpg", 1, "a", 2, True)
+    told = {"format": "neardup journal 2"} | header.to_json()
+    assert read_header(told) == header
+    assert read_record(record.to_json(), header) == record
+    with pytest.raises(ValueError, match="made|marked|stem|path|a line has"):
+        if "root" in odd:
+            read_header(told | odd)
+        else:
+            read_record(record.to_json() | odd, header)
+
+
+def test_a_journal_takes_away_no_folder_that_holds_something(tmp_path: Path) -> None:
+    """However many it says were made."""
+    to = tmp_path / "to"
+    kept = put(to / "x" / "mine.txt", b"mine")
+    (to / "x" / "y" / "z").mkdir(parents=True)
+    clear(to, to / "x" / "y" / "z" / "a.jpg", 10**6, marked=True)
+    assert kept.exists()
+    assert not (to / "x" / "y").exists()

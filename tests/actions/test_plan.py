@@ -1,5 +1,8 @@
 """What a plan leaves alone, and what it says would be lost."""
 
+import json
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -199,3 +202,81 @@ def test_byte_copies_of_an_edited_picture_become_links_to_it_and_lose_nothing(tm
     [step] = plan.steps
     assert (step.path, step.keeper, step.relation, step.change) == (c.path, b.path, "exact", "the same file")
     assert step.lost == ()
+
+
+def entry_with(**changes: object) -> bytes:
+    digest = "0" * 64
+    step: dict[str, object] = {
+        "path": "/a", "size_bytes": 1, "mtime_ns": 1, "digest": digest, "similarity": 1.0, "relation": "exact",
+        "keeper": "/b", "keeper_digest": digest, "lost": [], "notes": [], "change": None,
+        "along": [], "freed_bytes": 0,
+    }  # fmt: skip
+    plan = {"format": "neardup plan 2", "action": "delete", "kept": [], "to": None, "root": None}
+    plan["steps"] = [step | changes]
+    return json.dumps(plan).encode().replace(b'"1e400"', b"1e400")
+
+
+def test_the_entry_that_others_are_made_from_is_good(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_bytes(entry_with(along=[BESIDE]))
+    assert len(load_plan(tmp_path / "plan.json").steps) == 1
+
+
+BESIDE = {"path": "/a.xmp", "size_bytes": 1, "mtime_ns": 1, "digest": "0" * 64, "copy": None}
+ODD = {
+    "size_bytes": ["1e400", -1, 2**63, 1.5, True, "1", None, [], 10**40],
+    "mtime_ns": ["1e400", 2**63, True, "1", None],
+    "similarity": ["1e400", "1", None, True, 10**400, float("nan")],
+    "digest": ["0", "x" * 64, 1, None],
+    "path": ["/a\ud800b", "/a\0b", "a", "", 1, None],
+    "keeper": ["/a\ud800b", "/a\0b", "a", None],
+    "freed_bytes": ["1e400", -1, 1.5, True, None],
+    "along": [
+        None,
+        [1],
+        [{}],
+        [BESIDE | {"path": "a"}],
+        [BESIDE | {"copy": "a"}],
+        [BESIDE | {"digest": "0"}],
+        [BESIDE | {"size_bytes": -1}],
+        [BESIDE | {"mtime_ns": "1e400"}],
+        [BESIDE | {"more": 1}],
+    ],
+    "lost": [["\ud800"], [1], 1, None],
+    "notes": [["\ud800"], [None]],
+    "change": ["\ud800", 1],
+    "another": [1],
+}
+
+
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in ODD.items() for value in values])
+def test_a_value_that_no_plan_has(tmp_path: Path, field: str, value: object) -> None:
+    (tmp_path / "plan.json").write_bytes(entry_with(**{field: value}))
+    with pytest.raises(BadInput, match="not a plan") as error:
+        load_plan(tmp_path / "plan.json")
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 400
+
+
+def sparse(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 30 << 30)
+
+
+FILES: dict[str, Callable[[Path], object]] = {
+    "FIFO": os.mkfifo,
+    "device": lambda path: path.symlink_to("/dev/zero"),
+    "folder": lambda path: path.mkdir(),
+    "nothing": lambda path: None,
+    "30 GB of nothing": sparse,
+    "deep JSON": lambda path: path.write_bytes(b"[" * 1_000_000),
+    "no text": lambda path: path.write_bytes(b"\xff\xfe"),
+    "a number of many digits": lambda path: path.write_bytes(b"1" * 10_000),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_what_is_no_plan_costs_a_line(tmp_path: Path, kind: str) -> None:
+    FILES[kind](tmp_path / "plan.json")
+    with pytest.raises(BadInput, match=r"plan\.json: ") as error:
+        load_plan(tmp_path / "plan.json")
+    assert "\n" not in str(error.value)

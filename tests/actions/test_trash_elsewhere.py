@@ -2,9 +2,11 @@
 
 import platform
 
-from neardup.actions.journal import Record
+from neardup.actions.records import Header, Record
 from neardup.actions.trash import Trash
 from neardup.actions.undo import _restore
+
+TRASH = Header("trash", None, "", 1)
 
 
 def trashed(folder):
@@ -15,9 +17,9 @@ def trashed(folder):
 def test_a_file_in_the_trash_of_macos_is_not_called_lost(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     record = trashed(tmp_path / "photos")
-    assert _restore("trash", record, Trash()) == ("lost", "is not in the trash any more")
+    assert _restore(TRASH, record, Trash()) == ("lost", "is not in the trash any more")
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
-    result, reason = _restore("trash", record, Trash())
+    result, reason = _restore(TRASH, record, Trash())
     assert result == "blocked"
     assert "macOS" in reason
 
@@ -29,4 +31,4 @@ def test_a_file_that_was_put_back_by_hand_is_back(tmp_path, monkeypatch):
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     record = replace(trashed(tmp_path / "photos"), digest=hashlib.sha256(b"abc").digest())
     record.path.write_bytes(b"abc")
-    assert _restore("trash", record, Trash())[0] == "undone"
+    assert _restore(TRASH, record, Trash())[0] == "undone"

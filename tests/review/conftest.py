@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from neardup.index import Index, Model
+from neardup.index.owner import trust_index
 from neardup.review import Review
 from neardup.review.security import Guard
 from neardup.review.server import create_app, open_server
@@ -32,7 +33,9 @@ def an_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path, an_index: Path) -> Path:
     """A copy of it, which is much faster than making one."""
-    return shutil.copytree(an_index, tmp_path / "index")
+    folder = shutil.copytree(an_index, tmp_path / "index")
+    trust_index(folder, trust=True)
+    return folder
 
 
 @pytest.fixture

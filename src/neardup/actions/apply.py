@@ -5,6 +5,7 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -12,75 +13,83 @@ from typing import Literal
 from neardup.actions import files, places
 from neardup.actions.along import Along
 from neardup.actions.belongings import Belongings
-from neardup.actions.journal import Journal, Record, journals
+from neardup.actions.journal import Journal, journals
+from neardup.actions.keepers import check_keepers
 from neardup.actions.plan import LINKS, Plan, Step
+from neardup.actions.records import PERMISSIONS, Header, Record
 from neardup.actions.report import Outcome, Report
 from neardup.errors import BadInput, MissingPackage
 from neardup.images import modified_ns
 from neardup.index import store
+from neardup.index.owner import Owner, claim
 
 _WHEN_INDEXED = "it was indexed; run 'neardup index' again"
 _WHEN_PLANNED = "the plan was made; make it again"
 
 
-def apply_plan(folder: Path, plan: Plan, *, on_progress: Callable[[], None] | None = None) -> Report:
+def apply_plan(
+    folder: Path,
+    plan: Plan,
+    *,
+    say: Callable[[str], None] = lambda line: None,
+    on_progress: Callable[[], None] | None = None,
+) -> Report:
     """Act on every file of a plan whose state is what the plan was made from; the index folder holds the journal.
 
     A file is touched only if its size, time and digest are those of the plan, its keeper is another regular file with
     the digest of the plan, and this is on the disk in the journal. So the last copy is never removed, the same plan
     may be applied again after a crash, and a file that changed in between is left alone. Files that are gone leave the
     index at the next `neardup index`. What belongs to a picture follows it, file by file, once the picture is gone, and
-    only where nothing that it also belongs to is left.
+    only where nothing that it also belongs to is left. A journal that this user did not write is passed over, with a
+    warning.
 
+    say:         called with each warning
     on_progress: called after each file
-    Raises IndexLocked, BadInput for a plan that removes a keeper, MissingPackage, DamagedIndex (a journal that cannot
-    be read), IndexNotWritten (the journal cannot be written: nothing more is touched then).
+    Raises IndexLocked, NotTrusted for an index that this user did not make (neardup.index.owner.trust_index), BadInput
+    for a plan that removes a keeper, MissingPackage, DamagedIndex (`actions` is a link), IndexNotWritten (the journal
+    cannot be written: nothing more is touched then).
     """
     if plan.action == "report":
         raise BadInput("the action 'report' changes nothing; choose another one to apply")
-    _refuse_to_remove_what_stays(plan)
     with store.write_lock(folder, None):
-        settle(folder)
+        owner = claim(folder)
+        check_keepers(plan)
+        settle(folder, owner, say)
         if not plan.steps:
             return Report(plan.action, None, [])
-        if plan.action == "trash":
-            _find_send2trash()  # before anything is touched
         if plan.to is not None:
             try:
                 places.check(plan.to)
             except OSError as error:
                 raise BadInput(f"{plan.to}: {error.strerror}; choose another folder to move to") from error
-        run = _Run(plan, Journal.create(folder, plan.action, sum(1 + len(step.along) for step in plan.steps)))
+        if plan.action == "trash":
+            _find_send2trash()  # before anything is touched
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        steps = sum(1 + len(step.along) for step in plan.steps)
+        header = Header(plan.action, plan.to, created, steps, plan.root)
+        run = _Run(folder, owner, plan, Journal.create(folder, owner, header))
         outcomes = []
         for step in plan.steps:
             outcomes.append(run.act_on_unit(step))
             if on_progress:
                 on_progress()
         run.journal.end()
-        run.clear()
+        clear_made(run.journal)
         if not run.journal.records:
             run.journal.path.unlink()
             return Report(plan.action, None, outcomes)
     return Report(plan.action, run.journal.path, outcomes)
 
 
-def _refuse_to_remove_what_stays(plan: Plan) -> None:
-    copies = {file.copy for step in plan.steps for file in step.along}
-    stays = copies.union(step.keeper for step in plan.steps)
-    for step in plan.steps:
-        for path in (step.path, *(file.path for file in step.along)):
-            if path in stays:
-                raise BadInput(f"{path}: the plan removes it, and keeps it for another file; make the plan again")
-
-
 class _Run:
-    def __init__(self, plan: Plan, journal: Journal) -> None:
+    def __init__(self, folder: Path, owner: Owner, plan: Plan, journal: Journal) -> None:
+        self._folder, self._owner = folder, owner
         self.plan = plan
         self.journal = journal
         self._known = files.KnownFiles()
-        self._places = places.Places(plan.to, plan.root) if plan.to else None
-        self._placed: dict[Path, Path] = {}  # of the unit at work
-        self._perform = {"trash": _trash, "delete": _delete, "move": _move}.get(plan.action, self._link)
+        self._numbers = places.Numbers(plan.to, plan.root) if plan.to else None
+        self._numbered: tuple[Path, int] | None = None  # the picture at work, and the number that its unit has
+        self._perform = {"trash": _trash, "delete": _delete, "move": self._move}.get(plan.action, self._link)
         self._belongings = Belongings()
         # As they are before anything goes: whose a file is shows in the names beside it.
         self._owners = {
@@ -104,7 +113,8 @@ class _Run:
         """What earlier runs took away, one of which may have been broken off between a picture and its sidecar."""
         return {
             (record.path, record.digest)
-            for journal in journals(self.journal.path.parents[1])
+            for journal in journals(self._folder, self._owner, pass_over=lambda line: None)
+            if journal.is_signed
             for record in journal.records
             if journal.states[record.step] == "done"
         }
@@ -117,37 +127,37 @@ class _Run:
             return Outcome(file.path, "skipped", f"stays with {left[0].name}, which it belongs to as well")
         keeper, digest = (step.keeper, step.keeper_digest) if file.copy is None else (file.copy, file.digest)
         as_step = Step(file.path, file.size_bytes, file.mtime_ns, file.digest, 1.0, None, keeper, digest)
-        return self._act(as_step, _WHEN_PLANNED)
+        return self._act(as_step, _WHEN_PLANNED, of=step)
 
-    def _act(self, step: Step, when: str) -> Outcome:
+    def _act(self, step: Step, when: str, *, of: Step | None = None) -> Outcome:
+        """of: the step of the picture that the file belongs to"""
         try:
             if refusal := self._refusal(step, when):
                 return refusal
-            mode = step.path.lstat().st_mode
-            target = self._target(step)
+            mode = step.path.lstat().st_mode & PERMISSIONS
+            record = self._record(step, mode, of)
         except OSError as error:
             return Outcome(step.path, "failed", f"cannot be looked at ({error.strerror})")
-        number = len(self.journal.records)
-        record = Record(number, step.path, step.size_bytes, step.mtime_ns, mode, step.digest, step.keeper, target)
-        if self.plan.to is not None and target is not None:
-            record = replace(record, made=places.to_make(self.plan.to, target.parent))
         self.journal.begin(record)
         try:
             self._perform(record)
         except OSError as error:
             # Most often nothing has happened; if something has, the files show it. A link is put in place last of all.
             with suppress(OSError):  # then the next run settles it
-                became = "dropped" if self.plan.action in LINKS else _what_became_of(self.plan.action, record)
-                self.journal.note(became, number)
+                became = "dropped" if self.plan.action in LINKS else _what_became_of(self.journal.header, record)
+                self.journal.note(became, record.step)
             return Outcome(step.path, "failed", error.strerror or str(error))
-        self.journal.note("done", number)
-        return Outcome(step.path, "done", target=target if self.plan.action == "move" else None)
+        self.journal.note("done", record.step)
+        return Outcome(step.path, "done", target=record.target(self.journal.header) if self.plan.to else None)
 
-    def clear(self) -> None:
-        """Take away the folders that were made for nothing."""
-        for record in reversed(self.journal.records):
-            if record.made and record.target is not None:
-                places.clear(record.made, record.target)
+    def _record(self, step: Step, mode: int, of: Step | None) -> Record:
+        number = len(self.journal.records)
+        record = Record(number, step.path, step.size_bytes, step.mtime_ns, mode, step.digest, step.keeper)
+        if self.plan.to is None:
+            return record
+        record = replace(record, number=self._number(step, of), stem=of.path.stem if of else None)
+        made, marked = places.to_make(self.plan.to, record.target(self.journal.header))
+        return replace(record, made=made, marked=marked)
 
     def _refusal(self, step: Step, when: str) -> Outcome | None:
         """Why the file must not be touched now; the keeper is looked at last, immediately before."""
@@ -171,25 +181,24 @@ class _Run:
             return Outcome(step.path, "failed", f"its keeper {step.keeper} is gone or has changed")
         return None
 
-    def _target(self, step: Step) -> Path | None:
-        if self.plan.action in LINKS:
-            return files.temporary_beside(step.path)
-        if self._places is None:
-            return None
-        if step.path not in self._placed:
-            self._placed = self._places.of_unit(step.path, (file.path for file in step.along))
-        return self._placed[step.path]
+    def _number(self, step: Step, of: Step | None) -> int:
+        """Which of the names that a moved file may take is free, for its unit; or which one its picture took."""
+        assert self._numbers is not None
+        if of is not None and self._numbered is not None and self._numbered[0] == of.path:
+            return self._numbered[1]
+        number = self._numbers.of_unit(step.path, (file.path for file in step.along))
+        self._numbered = step.path, number
+        return number
 
     def _link(self, record: Record) -> None:
-        assert record.target is not None
-        files.put_link(self.plan.action, record.keeper, record.path, record.target)
+        files.put_link(self.plan.action, record.keeper, record.path, record.target(self.journal.header))
         self._known.changed_by_us(record.keeper)
 
-
-def _move(record: Record) -> None:
-    assert record.target is not None
-    places.make(record.made)
-    files.move_file(record.path, record.target)
+    def _move(self, record: Record) -> None:
+        assert self.plan.to is not None
+        target = record.target(self.journal.header)
+        places.make(self.plan.to, target, record.made, marked=record.marked)
+        files.move_file(record.path, target)
 
 
 def _delete(record: Record) -> None:
@@ -209,39 +218,61 @@ def _find_send2trash() -> Callable[[bytes], None]:
     return function
 
 
-def settle(folder: Path) -> None:
-    """End what a crash has left open, by what the files show; the caller holds the lock."""
-    for journal in journals(folder):
-        if journal.is_ended and "begun" not in journal.states.values():
-            continue
-        for record in journal.records:
-            if journal.states[record.step] == "begun":
-                try:
-                    journal.note(_what_became_of(journal.action, record), record.step)
-                except OSError as error:
-                    raise BadInput(
-                        f"{record.path}: {error.strerror}, and a plan was interrupted there; make it readable first"
-                    ) from error
-        journal.end()
+def settle(folder: Path, owner: Owner, say: Callable[[str], None]) -> None:
+    """End what a crash has left open, by what the files show; the caller holds the lock.
+
+    A journal that is not this user's own is left as it is, and `say` is called with a line about it.
+    """
+    for journal in journals(folder, owner, pass_over=lambda line: say(f"Warning: {line}")):
+        if journal.is_signed:
+            settle_one(journal)
+        elif "begun" in journal.states.values():
+            say(f"Warning: {journal.path}: an earlier neardup was interrupted there; 'neardup undo --trust' ends it")
 
 
-def _what_became_of(action: str, record: Record) -> Literal["done", "dropped"]:
+def settle_one(journal: Journal) -> None:
+    """End what a crash has left open in one journal."""
+    if journal.is_ended and "begun" not in journal.states.values():
+        return
+    for record in journal.records:
+        if journal.states[record.step] == "begun":
+            try:
+                journal.note(_what_became_of(journal.header, record), record.step)
+            except OSError as error:
+                raise BadInput(
+                    f"{record.path}: {error.strerror}, and a plan was interrupted there; make it readable first"
+                ) from error
+    journal.end()
+
+
+def _what_became_of(header: Header, record: Record) -> Literal["done", "dropped"]:
     """Whether a step that was begun has happened; what it left half-made is cleared away."""
-    if action in LINKS:
-        assert record.target is not None
+    target = record.target(header)
+    if header.action in LINKS:
         with suppress(FileNotFoundError):
-            record.target.unlink()
+            target.unlink()
         # A reflink looks like what was there before, and taking back one that was never made does no harm.
-        is_linked = record.path.is_symlink() or files.is_same_file(record.path, record.keeper) or action == "reflink"
-        return "done" if is_linked else "dropped"
+        is_linked = record.path.is_symlink() or files.is_same_file(record.path, record.keeper)
+        return "done" if is_linked or header.action == "reflink" else "dropped"
     if not os.path.lexists(record.path):
         return "done"
-    if record.target is not None:
+    if header.action == "move":
         with suppress(FileNotFoundError):
-            files.temporary_beside(record.target).unlink()
+            files.temporary_beside(target).unlink()
         # Both names: the old one goes on to hold the file, if it does.
-        both = files.digest_of(record.target) == record.digest == files.digest_of(record.path)
-        if both and not files.is_same_entry(record.target, record.path):
-            record.target.unlink()
-        places.clear(record.made, record.target)
+        both = files.digest_of(target) == record.digest == files.digest_of(record.path)
+        if both and not files.is_same_entry(target, record.path):
+            target.unlink()
+        _clear(header, record)
     return "dropped"
+
+
+def clear_made(journal: Journal) -> None:
+    """Take away the folders that were made for files which are not there, as far as they are empty."""
+    for record in reversed(journal.records):
+        _clear(journal.header, record)
+
+
+def _clear(header: Header, record: Record) -> None:
+    if header.to is not None and (record.made or record.marked):
+        places.clear(header.to, record.target(header), record.made, marked=record.marked)

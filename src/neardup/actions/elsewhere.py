@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from neardup.actions import files
-from neardup.actions.journal import Record
+from neardup.actions.records import Header, Record
 from neardup.errors import NeardupError
 from neardup.index import Index
 
@@ -17,14 +17,14 @@ class Elsewhere:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def now(self, action: str, record: Record) -> Record:
+    def now(self, header: Header, record: Record) -> Record:
         """The record with the paths of today: what leads from the one to the other must lead there still."""
-        if action not in ("hardlink", "symlink") or record.path.parent.is_dir():
+        if header.action not in ("hardlink", "symlink") or record.path.parent.is_dir():
             return record
         for keeper in self._places.get(record.digest, ()):
             path = _moved_alike(record.path, record.keeper, keeper)
             if path is not None and _is_link_to(path, keeper):
-                return replace(record, path=path, keeper=keeper, target=files.temporary_beside(path))
+                return replace(record, path=path, keeper=keeper)
         return record
 
     @cached_property

@@ -7,15 +7,19 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
 
 from neardup.durable import sync_directory
+from neardup.reading import open_regular
 
 TEMPORARY = ".neardup-tmp"
 ANOTHER_VOLUME = "is on another volume than its keeper, where no {} can be; use symlink, move or trash"
+
+_LONGEST_NAME_BYTES = 255
 
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 # Shares another file's storage until one of the two is written to: linux/fs.h.
@@ -61,6 +65,31 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f".{name}{TEMPORARY}")
 
 
+def numbered(path: Path, number: int, unit: str | None = None) -> str:
+    """A file's own name for 1, else `name (2).jpg`, its stem cut to what a file system takes.
+
+    unit: the stem of the picture that a file belongs to, whose number it has: `name (2).jpg.xmp`
+    """
+    if number == 1:
+        return path.name
+    stem, end = path.stem, path.suffix
+    if unit and path.name.lower().startswith(unit.lower()) and len(path.name) > len(unit):
+        stem, end = path.name[: len(unit)], path.name[len(unit) :]
+    ending = f" ({number}){end}"
+    while stem and len(os.fsencode(stem + ending)) > _LONGEST_NAME_BYTES:
+        stem = stem[:-1]
+    return stem + ending
+
+
+def number_of(path: Path, name: str) -> int:
+    """The number that gives a file this name; raises ValueError where there is none."""
+    found = re.search(r" \(([1-9][0-9]{0,17})\)\Z", name.removesuffix(path.suffix))
+    for number in (1, int(found[1]) if found else 1):
+        if numbered(path, number) == name:
+            return number
+    raise ValueError(f"{name!r:.60} is not a name for {path.name!r:.60}")
+
+
 def move_file(source: Path, target: Path) -> None:
     """Move a file to a name that is free; FileExistsError where it is not.
 
@@ -93,7 +122,7 @@ def move_file(source: Path, target: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     """Write a copy that is on the disk when this returns."""
     target.unlink(missing_ok=True)
-    with source.open("rb") as original, target.open("xb") as copy:
+    with open_regular(source, follow=False) as original, target.open("xb") as copy:
         shutil.copyfileobj(original, copy, 1 << 20)
         copy.flush()
         os.fsync(copy.fileno())
@@ -145,7 +174,7 @@ def _resolved(path: Path) -> Path:
 
 
 def _clone(keeper: Path, path: Path, temporary: Path) -> None:
-    with keeper.open("rb") as original, temporary.open("xb") as clone:
+    with open_regular(keeper, follow=False) as original, temporary.open("xb") as clone:
         try:
             fcntl.ioctl(clone.fileno(), _FICLONE, original.fileno())
         except OSError as error:
@@ -157,13 +186,17 @@ def _clone(keeper: Path, path: Path, temporary: Path) -> None:
     shutil.copystat(path, temporary)
 
 
-def put_copy(source: Path, path: Path, temporary: Path, *, digest: bytes, mode: int, mtime_ns: int) -> bool:
+def put_copy(
+    source: Path, path: Path, temporary: Path, *, size_bytes: int, digest: bytes, mode: int, mtime_ns: int
+) -> bool:
     """Put a file of its own in the place of a link, or of nothing; False when the source has other bytes."""
+    if source.lstat().st_size != size_bytes:  # a larger one could fill the disk before its bytes are compared
+        return False
     _copy(source, temporary)
     if digest_of(temporary) != digest:
         temporary.unlink()
         return False
-    temporary.chmod(stat.S_IMODE(mode))
+    temporary.chmod(mode)
     os.utime(temporary, ns=(mtime_ns, mtime_ns))
     temporary.replace(path)
     sync_directory(path.parent)

@@ -6,52 +6,46 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from neardup.actions import files
 from neardup.durable import sync_directory
 from neardup.images.find import SET_ASIDE, is_set_aside
 
-_LONGEST_NAME_BYTES = 255
 
-
-class Places:
-    """Free names below a folder, where files keep their place below a root; without a root all lie side by side."""
+class Numbers:
+    """Free names below a folder for pictures, one after the other."""
 
     def __init__(self, to: Path, root: Path | None) -> None:
         self._to, self._root = to, root
         self._numbers: dict[Path, int] = {}
 
-    def of_unit(self, path: Path, along: Iterable[Path]) -> dict[Path, Path]:
-        """A free place for a picture and each file that belongs to it, all with one number where names are taken."""
-        folder = self._to / self._below_root(path)
-        unit = [path, *along]
+    def of_unit(self, picture: Path, along: Iterable[Path]) -> int:
+        """The number with which the names of a picture and of each file that belongs to it are free."""
+        place = self._place(picture, 1)
         # As files of one name come by the thousand, the search goes on where it ended.
-        number = self._numbers.get(folder / path.name, 1)
-        places = _numbered_unit(folder, unit, number)
-        while any(os.path.lexists(place) for place in places.values()):
+        number = self._numbers.get(place, 1)
+        unit = tuple(along)
+        while self._is_taken(picture, unit, number):
             number += 1
-            places = _numbered_unit(folder, unit, number)
-        self._numbers[folder / path.name] = number
-        return places
+        self._numbers[place] = number
+        return number
 
-    def _below_root(self, path: Path) -> Path:
-        if self._root is None or ".." in path.parts or not path.is_relative_to(self._root):
-            return Path()
-        return path.parent.relative_to(self._root)
+    def _is_taken(self, picture: Path, along: Sequence[Path], number: int) -> bool:
+        places = (self._place(picture, number), *(self._place(path, number, picture.stem) for path in along))
+        return any(map(os.path.lexists, places))
 
-
-def _numbered_unit(folder: Path, unit: Sequence[Path], number: int) -> dict[Path, Path]:
-    stem = unit[0].stem
-    return {path: folder / (path.name if number == 1 else _numbered(path, number, stem)) for path in unit}
+    def _place(self, path: Path, number: int, stem: str | None = None) -> Path:
+        return place_of(path, number, stem, to=self._to, root=self._root)
 
 
-def _numbered(path: Path, number: int, stem: str) -> str:
-    """`name (2).jpg`, and `name (2).jpg.xmp` of what belongs to it; cut to what a file system takes."""
-    begin, end = path.name[: len(stem)], path.name[len(stem) :]
-    if begin.lower() != stem.lower() or not end:
-        begin, end = path.stem, path.suffix
-    ending = f" ({number}){end}"
-    while begin and len(os.fsencode(begin + ending)) > _LONGEST_NAME_BYTES:
-        begin = begin[:-1]
-    return begin + ending
+def place_of(path: Path, number: int, stem: str | None, *, to: Path, root: Path | None) -> Path:
+    """Where a file is moved: to its place below the root; without a root, or from elsewhere, to the folder itself.
+
+    stem: of the picture that it belongs to
+    """
+    name = files.numbered(path, number) if stem is None else files.numbered(path, number, stem)
+    if root is None or ".." in path.parts or not path.is_relative_to(root):
+        return to / name
+    return to / path.parent.relative_to(root) / name
 
 
 def check(to: Path) -> None:
@@ -63,15 +57,11 @@ def check(to: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def to_make(to: Path, folder: Path) -> tuple[Path, ...]:
-    """What is to be made before files are moved to a folder, `to` or one below, outermost first.
-
-    One that is new or empty gets a mark, so that no index takes in what is moved there.
-    """
-    made = _missing(to)
-    if will_be_set_aside(to) and not is_set_aside(to):
-        made = (*made, to / SET_ASIDE)
-    return (*made, *(path for path in _missing(folder) if path not in made))
+def to_make(to: Path, target: Path) -> tuple[int, bool]:
+    """What is to be made before a file is moved: how many folders, from the innermost, and whether `to` gets a mark,
+    so that no index takes in what is moved there."""
+    missing = next(n for n, folder in enumerate(target.parents) if os.path.lexists(folder))
+    return missing, will_be_set_aside(to) and not is_set_aside(to)
 
 
 def will_be_set_aside(to: Path) -> bool:
@@ -82,28 +72,27 @@ def will_be_set_aside(to: Path) -> bool:
         return True
 
 
-def _missing(folder: Path) -> tuple[Path, ...]:
-    return tuple(reversed([path for path in (folder, *folder.parents) if not os.path.lexists(path)]))
+def make(to: Path, target: Path, made: int, *, marked: bool) -> None:
+    for folder in reversed(list(target.parents)[:made]):
+        folder.mkdir(exist_ok=True)
+        sync_directory(folder.parent)
+    if marked:
+        (to / SET_ASIDE).touch()
+        sync_directory(to)
 
 
-def make(made: Iterable[Path]) -> None:
-    """Make these folders, and the mark."""
-    for path in made:
-        if path.name == SET_ASIDE:
-            path.touch()
-        else:
-            path.mkdir(exist_ok=True)
-        sync_directory(path.parent)
-
-
-def clear(made: Sequence[Path], target: Path) -> None:
+def clear(to: Path, target: Path, made: int, *, marked: bool) -> None:
     """Take away those of the folders made for a target that are empty, with the mark where nothing else is there."""
-    for path in reversed(made):
+    for folder in target.parents:
         with suppress(OSError):
-            if path in target.parents:
-                path.rmdir()
-            elif path.name == SET_ASIDE and path.parent in target.parents and _holds_the_mark_alone(path.parent):
-                path.unlink()
+            if folder == to and marked and _holds_the_mark_alone(to):
+                (to / SET_ASIDE).unlink()
+        if made > 0:
+            with suppress(OSError):
+                folder.rmdir()
+            made -= 1
+        if folder == to and made <= 0:
+            return
 
 
 def _holds_the_mark_alone(folder: Path) -> bool:

@@ -1,6 +1,7 @@
 """Which files to remove or replace, and what would be lost: decided here, done in apply.py."""
 
 import json
+import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
@@ -19,6 +20,7 @@ from neardup.groups.keep import KeepPolicy
 from neardup.images import modified_ns
 from neardup.matching.evidence import RELATIONS, Relation
 from neardup.matching.words import SAME_FILE
+from neardup.reading import read_json
 from neardup.text import said
 
 Action = Literal["report", "trash", "move", "hardlink", "symlink", "reflink", "delete"]
@@ -28,6 +30,7 @@ LINKS: tuple[Action, ...] = ("hardlink", "symlink", "reflink")
 
 MAX_PLAN_BYTES = 1 << 30
 _FORMAT = "neardup plan 2"
+_MOST = 2**63 - 1
 _PROTECTED = "is in a protected folder"
 
 
@@ -285,59 +288,97 @@ def save_plan(plan: Plan, path: Path) -> None:
 def load_plan(path: Path) -> Plan:
     """Read a plan that `save_plan` wrote; raises BadInput with what is wrong in it."""
     try:
-        if path.stat().st_size > MAX_PLAN_BYTES:
-            raise BadInput(f"{path}: larger than {MAX_PLAN_BYTES} bytes; not a plan")
-        document = json.loads(path.read_bytes())
+        document = read_json(path, MAX_PLAN_BYTES)
         if document.pop("format") != _FORMAT:
             raise BadInput(f"{path}: not a plan of this version ({_FORMAT}); make it again")
+        _check_fields(document, Plan)
         return Plan(
             document["action"],
             tuple(_step(step) for step in document["steps"]),
-            tuple(Kept(_path(k["path"]), _path(k["keeper"]), str(k["reason"])) for k in document["kept"]),
-            None if document["to"] is None else _path(document["to"]),
-            None if document["root"] is None else _path(document["root"]),
+            tuple(_kept(entry) for entry in document["kept"]),
+            None if document["to"] is None else absolute_path(document["to"]),
+            None if document["root"] is None else absolute_path(document["root"]),
         )
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; give a plan that 'neardup review' wrote") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except MemoryError as error:
+        raise BadInput(f"{path}: not enough memory to read it; make a smaller plan") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{path}: not a plan ({said(error)}); make it again") from error
 
 
 def _step(entry: dict[str, Any]) -> Step:
-    if entry.keys() != {field.name for field in fields(Step)}:
-        raise ValueError(f"a step has {sorted(entry)}")
+    _check_fields(entry, Step)
     digest, keeper_digest = bytes.fromhex(entry["digest"]), bytes.fromhex(entry["keeper_digest"])
     if len(digest) != 32 or len(keeper_digest) != 32:
         raise ValueError(f"step {entry['path']!r:.60}: a SHA-256 has 32 bytes")
     return Step(
-        _path(entry["path"]),
-        int(entry["size_bytes"]),
-        int(entry["mtime_ns"]),
+        absolute_path(entry["path"]),
+        _whole(entry, "size_bytes", 0),
+        _whole(entry, "mtime_ns", -_MOST),
         digest,
-        float(entry["similarity"]),
+        _similarity(entry["similarity"]),
         entry["relation"] if entry["relation"] in RELATIONS else None,
-        _path(entry["keeper"]),
+        absolute_path(entry["keeper"]),
         keeper_digest,
-        tuple(map(str, entry["lost"])),
-        tuple(map(str, entry["notes"])),
-        None if entry["change"] is None else str(entry["change"]),
-        tuple(map(_along, entry["along"])),
-        int(entry["freed_bytes"]),
+        tuple(map(_text, entry["lost"])),
+        tuple(map(_text, entry["notes"])),
+        None if entry["change"] is None else _text(entry["change"]),
+        tuple(_along(file) for file in entry["along"]),
+        _whole(entry, "freed_bytes", 0),
     )
 
 
 def _along(entry: dict[str, Any]) -> Along:
+    _check_fields(entry, Along)
     digest = bytes.fromhex(entry["digest"])
     if len(digest) != 32:
         raise ValueError(f"{entry['path']!r:.60}: a SHA-256 has 32 bytes")
-    copy = None if entry["copy"] is None else _path(entry["copy"])
-    return Along(_path(entry["path"]), int(entry["size_bytes"]), int(entry["mtime_ns"]), digest, copy)
+    return Along(
+        absolute_path(entry["path"]),
+        _whole(entry, "size_bytes", 0),
+        _whole(entry, "mtime_ns", -_MOST),
+        digest,
+        None if entry["copy"] is None else absolute_path(entry["copy"]),
+    )
 
 
-def _path(text: object) -> Path:
+def _kept(entry: dict[str, Any]) -> Kept:
+    _check_fields(entry, Kept)
+    return Kept(absolute_path(entry["path"]), absolute_path(entry["keeper"]), _text(entry["reason"]))
+
+
+def _check_fields(entry: dict[str, Any], kind: type[Plan | Step | Kept | Along]) -> None:
+    if entry.keys() != {field.name for field in fields(kind)}:
+        raise ValueError(f"a {kind.__name__.lower()} has {sorted(entry)}"[:150])
+
+
+def _whole(entry: dict[str, Any], name: str, least: int) -> int:
+    value = entry[name]
+    if type(value) is not int or not least <= value <= _MOST:  # JSON has 1e400, and True is an int
+        raise ValueError(f"{name} {value!r:.40} is no whole number of 63 bits")
+    return value
+
+
+def _similarity(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 2:  # nor NaN
+        raise ValueError(f"similarity {value!r:.40}")
+    return float(value)
+
+
+def _text(value: object) -> str:
+    """Text that can be shown: JSON may have halves of characters, which no encoding has."""
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r:.40} is no text")
+    os.fsencode(value)
+    return value
+
+
+def absolute_path(text: object) -> Path:
+    """A path out of a file that anyone may have written; raises ValueError where there can be no such file."""
     if not isinstance(text, str) or not Path(text).is_absolute() or "\0" in text:
         raise ValueError(f"path {text!r:.60} is not absolute")
-    return Path(text)
+    return Path(_text(text))
 
 
 def _plain(value: object) -> object:

@@ -5,22 +5,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from neardup.actions import files, places
-from neardup.actions.apply import settle
+from neardup.actions import files
+from neardup.actions.apply import clear_made, settle, settle_one
 from neardup.actions.elsewhere import Elsewhere
-from neardup.actions.journal import Journal, Record, journals
+from neardup.actions.journal import Journal, journals
 from neardup.actions.plan import LINKS
+from neardup.actions.records import PERMISSIONS, Header, Record
 from neardup.actions.report import Outcome, Report
 from neardup.actions.trash import Trash, info_of, why_unsearched
-from neardup.errors import BadInput
+from neardup.errors import BadInput, NotTrusted
 from neardup.index import store
+from neardup.index.owner import Owner, claim
 
 # undone: the file is back; lost: it never will be; blocked: something is in the way, and undo may be tried again.
 _Result = tuple[Literal["undone", "lost", "blocked"], str | None]
 _UNDONE: _Result = ("undone", None)
 
 
-def undo_last(folder: Path, *, on_progress: Callable[[], None] | None = None) -> Report:
+def undo_last(folder: Path, *, trust: bool = False, on_progress: Callable[[], None] | None = None) -> Report:
     """Take back the last plan that was applied with this index and has not been taken back, if only in part.
 
     A moved or trashed file comes back as it was, and of the folders made for it those that are empty go. In the place
@@ -28,29 +30,43 @@ def undo_last(folder: Path, *, on_progress: Callable[[], None] | None = None) ->
     attributes and other hard links do not come back. A file that was deleted does not come back either. After that the
     plan applied before it is the last one.
 
-    Raises BadInput when there is nothing to take back, IndexLocked, DamagedIndex, IndexNotWritten.
+    trust: take back what a journal says that this user did not write with this index, or an earlier neardup wrote; the
+           index is then taken for this user's from now on
+    Raises BadInput when there is nothing to take back, NotTrusted, IndexLocked, DamagedIndex, IndexNotWritten.
     """
     with store.write_lock(folder, None):
-        settle(folder)
-        journal = next((journal for journal in journals(folder) if "done" in journal.states.values()), None)
-        if journal is None:
-            raise BadInput(f"{folder}: no plan is applied that could be taken back")
+        owner = claim(folder, trust=trust)
+        settle(folder, owner, lambda line: None)  # what cannot be trusted is said when its turn comes
+        journal = _last_applied(folder, owner, trust)
         trash, elsewhere = Trash(), Elsewhere(folder)
         outcomes = []
         for record in reversed(journal.records):
             if journal.states[record.step] == "done":
-                outcomes.append(_take_back(journal, elsewhere.now(journal.action, record), trash))
+                outcomes.append(_take_back(journal, elsewhere.now(journal.header, record), trash))
                 if on_progress:
                     on_progress()
-        for record in reversed(journal.records):
-            if record.made and record.target is not None:
-                places.clear(record.made, record.target)
-    return Report(journal.action, journal.path, outcomes)
+        clear_made(journal)
+    return Report(journal.header.action, journal.path, outcomes)
+
+
+def _last_applied(folder: Path, owner: Owner, trust: bool) -> Journal:
+    for journal in journals(folder, owner, trust=trust):
+        if journal.is_open and not journal.is_signed:
+            if not trust:
+                raise NotTrusted(
+                    f"{journal.path}: an earlier neardup wrote it, and anyone could have; look at it, and 'neardup undo"
+                    " --trust' takes it back, or move it away"
+                )
+            journal.adopt(owner)
+            settle_one(journal)
+        if "done" in journal.states.values():
+            return journal
+    raise BadInput(f"{folder}: no plan is applied that could be taken back")
 
 
 def _take_back(journal: Journal, record: Record, trash: Trash) -> Outcome:
     try:
-        result, reason = _restore(journal.action, record, trash)
+        result, reason = _restore(journal.header, record, trash)
     except OSError as error:
         result, reason = "blocked", error.strerror or str(error)
     if result != "blocked":
@@ -58,12 +74,12 @@ def _take_back(journal: Journal, record: Record, trash: Trash) -> Outcome:
     return Outcome(record.path, "done" if result == "undone" else "failed", reason)
 
 
-def _restore(action: str, record: Record, trash: Trash) -> _Result:
-    if action == "delete":
+def _restore(header: Header, record: Record, trash: Trash) -> _Result:
+    if header.action == "delete":
         return "lost", "was deleted, which cannot be taken back"
-    if action in LINKS:
-        return _restore_link(record)
-    if action == "trash":
+    if header.action in LINKS:
+        return _restore_link(header, record)
+    if header.action == "trash":
         trashed = trash.find(record.path, record.digest)
         if trashed is None and not record.path.parent.is_dir():  # its disk may come back, and its trash with it
             return "blocked", f"{record.path.parent} is not there"
@@ -73,12 +89,12 @@ def _restore(action: str, record: Record, trash: Trash) -> _Result:
         if trashed is not None and result[0] == "undone":
             info_of(trashed).unlink(missing_ok=True)
         return result
-    assert record.target is not None
-    if not record.target.parent.is_dir():
-        return "blocked", f"{record.target.parent} is not there"
-    if os.path.lexists(record.target) and files.digest_of(record.target) != record.digest:
-        return "blocked", f"{record.target} has changed since it was moved"
-    return _move_back(record, record.target if os.path.lexists(record.target) else None, str(record.target.parent))
+    target = record.target(header)
+    if not target.parent.is_dir():
+        return "blocked", f"{target.parent} is not there"
+    if os.path.lexists(target) and files.digest_of(target) != record.digest:
+        return "blocked", f"{target} has changed since it was moved"
+    return _move_back(record, target if os.path.lexists(target) else None, str(target.parent))
 
 
 def _move_back(record: Record, source: Path | None, place: str) -> _Result:
@@ -100,8 +116,7 @@ def _move_back(record: Record, source: Path | None, place: str) -> _Result:
     return _UNDONE
 
 
-def _restore_link(record: Record) -> _Result:
-    assert record.target is not None
+def _restore_link(header: Header, record: Record) -> _Result:
     source = record.path
     if record.path.is_symlink():
         if not files.leads_to(record.path, record.keeper):
@@ -118,9 +133,14 @@ def _restore_link(record: Record) -> _Result:
     record.path.parent.mkdir(parents=True, exist_ok=True)
     found = record.path.lstat() if source is record.path else None
     # An ordinary file already, as a crash in the middle of an undo leaves it.
-    if found and found.st_nlink == 1 and (found.st_mode, found.st_mtime_ns) == (record.mode, record.mtime_ns):
+    if found and found.st_nlink == 1 and (_permissions(found), found.st_mtime_ns) == (record.mode, record.mtime_ns):
         return _UNDONE
     is_back = files.put_copy(
-        source, record.path, record.target, digest=record.digest, mode=record.mode, mtime_ns=record.mtime_ns
-    )
+        source, record.path, record.target(header),
+        size_bytes=record.size_bytes, digest=record.digest, mode=record.mode, mtime_ns=record.mtime_ns,
+    )  # fmt: skip
     return _UNDONE if is_back else ("lost", f"its keeper {record.keeper} has changed")
+
+
+def _permissions(found: os.stat_result) -> int:
+    return found.st_mode & PERMISSIONS

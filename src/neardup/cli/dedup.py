@@ -33,6 +33,7 @@ ACTIONS = ("report", "trash", "move", "hardlink", "symlink", "reflink", "delete"
     help="Carry out a plan that 'neardup review' wrote, instead of making one.",
 )
 @click.option("--apply", is_flag=True, help="Do it. Without this, nothing is changed.")
+@options.trust
 @options.output_format
 def dedup(
     index: Path,
@@ -42,6 +43,7 @@ def dedup(
     flat: bool,
     plan: Path | None,
     apply: bool,
+    trust: bool,
     format: str,
     **grouping: Any,
 ) -> None:
@@ -71,13 +73,18 @@ def dedup(
         raise click.UsageError("--action move and --to DIR belong together")
     if apply and action == "report" and plan is None:
         raise click.UsageError("--apply needs an --action other than report")
+    if not apply and options.typed("trust"):
+        raise click.UsageError("--trust is for --apply: a plan changes nothing, whoever made the index")
     from neardup.actions import apply_plan, load_plan, make_plan, protect, will_be_set_aside
     from neardup.groups.keep import KeepPolicy
     from neardup.images.find import SET_ASIDE
+    from neardup.index.owner import trust_index
     from neardup.output import emit, note
     from neardup.output.actions import progress, render_applied, render_plan
     from neardup.text import show_path
 
+    if apply:  # before the groups are found, which takes long
+        trust_index(index, trust=trust)
     threshold, root = None, None
     if plan is not None:
         todo = protect(load_plan(plan), KeepPolicy(under=tuple(path.absolute() for path in grouping["keep_under"])))
@@ -107,7 +114,7 @@ def dedup(
             note("Nothing was changed; --apply does it.")
         return
     with progress(f"Applying: {todo.action}", len(todo.steps)) as on_progress:
-        report = apply_plan(index, todo, on_progress=on_progress)
+        report = apply_plan(index, todo, say=note, on_progress=on_progress)
     applied = render_applied(todo, report, min_similarity=threshold, index_option=options.index_option(index))
     emit(applied, format)
     if report.outcomes and not report.count("done") and report.count("failed"):

@@ -62,6 +62,9 @@ new_index_folder = click.option(
 output_format = click.option(
     "--format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to print the result."
 )
+trust = click.option(
+    "--trust", is_flag=True, help="Act on an index that you did not make, or that was moved; this is remembered."
+)
 model = click.option("--model", metavar="NAME", default="default", show_default=True, help="A model's name or folder.")
 engine = click.option(
     "--engine", type=click.Choice(ENGINES), default="auto", show_default=True,

@@ -31,6 +31,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--flat", is_flag=True, help="Move all files to DIR itself, instead of to the folders that they had.")
 @click.option("--export", type=_FILE, metavar="FILE", help="Write the verdicts of the index as JSON, and end.")
 @click.option("--import", type=_FILE, metavar="FILE", help="Read verdicts that --export wrote, and end.")
+@options.trust
 @options.output_format
 def review(
     index: Path,
@@ -41,6 +42,7 @@ def review(
     to: Path | None,
     flat: bool,
     export: Path | None,
+    trust: bool,
     format: str,
     **others: Any,
 ) -> None:
@@ -52,10 +54,13 @@ def review(
     if (action == "move") != (to is not None):
         raise click.UsageError("--action move and --to DIR belong together")
     from neardup.index.notes import export_verdicts, import_verdicts
+    from neardup.index.owner import trust_index
     from neardup.output import note
     from neardup.text import show_count
 
     read_from: Path | None = others.pop("import")
+    if read_from is not None or export is None:  # what another has decided is not taken for this user's
+        trust_index(index, trust=trust)
     if read_from is not None or export is not None:
         if read_from is not None:
             note(f"{show_count(import_verdicts(index, read_from), 'verdict')} read from {read_from}")

@@ -9,11 +9,13 @@ from neardup.cli import options
 
 @click.command()
 @options.index_folder
+@options.trust
 @options.output_format
-def undo(index: Path, format: str) -> None:
+def undo(index: Path, trust: bool, format: str) -> None:
     """Take back the last plan that 'neardup dedup --apply' carried out; again, the one before it.
 
-    Nothing that is there now is overwritten. What was deleted does not come back.
+    Nothing that is there now is overwritten. What was deleted does not come back. Only what you applied yourself with
+    this index is taken back: --trust does it with what another wrote, or an earlier neardup.
 
     \b
     JSON: {"action", "journal": path, "restored": int, "failed": int,
@@ -24,7 +26,7 @@ def undo(index: Path, format: str) -> None:
     from neardup.output.actions import progress, render_undone
 
     with progress("Taking back", None) as on_progress:
-        report = undo_last(index, on_progress=on_progress)
+        report = undo_last(index, trust=trust, on_progress=on_progress)
     emit(render_undone(report), format)
     if not report.count("done"):
         click.get_current_context().exit(1)

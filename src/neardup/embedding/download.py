@@ -5,6 +5,7 @@ the server itself states, and held to that digest from then on.
 import base64
 import hashlib
 import json
+import os
 import re
 import shutil
 import urllib.error
@@ -168,8 +169,11 @@ def _receive(response: Any, part: Path, start: int, size_bytes: int, on_progress
 
 
 def _opened(part: Path, mode: str) -> Any:
+    def without_links(path: str, flags: int) -> int:
+        return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
     try:
-        return part.open(mode, buffering=0)
+        return open(part, mode, buffering=0, opener=without_links)
     except OSError as error:
         raise DownloadFailed(f"{part}: {error.strerror}; make it writable, or set NEARDUP_MODELS") from error
 
@@ -220,7 +224,7 @@ def _about(part: Path) -> Path:
 
 def _write_about(part: Path, stated: _Stated) -> None:
     fields = {"size_bytes": stated.size_bytes, "etag": stated.etag, "digests": stated.digests}
-    _about(part).write_text(json.dumps(fields), encoding="utf-8")
+    replace_file(_about(part), json.dumps(fields).encode())
 
 
 def _read_about(part: Path) -> _Stated | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neardup.durable import replace_file
 from neardup.embedding.architecture import Architecture
 from neardup.embedding.model import FORMAT, Model, read_model
 from neardup.embedding.weights import Weights, save_weights
@@ -30,7 +31,7 @@ def export_model(
     folder.mkdir(parents=True, exist_ok=True)
     save_weights(folder / "weights.npz", weights)
     rounded = {key: value.astype(np.float16) for key, value in weights.items()}
-    (folder / "model.onnx").write_bytes(build_onnx(architecture, rounded, input_size).SerializeToString())
+    replace_file(folder / "model.onnx", build_onnx(architecture, rounded, input_size).SerializeToString())
     files = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in ("weights.npz", "model.onnx")}
     config = {
         "format": FORMAT,
@@ -42,5 +43,5 @@ def export_model(
         "thresholds": thresholds or {},
         "files": files,
     }
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    replace_file(folder / "config.json", f"{json.dumps(config, indent=2)}\n".encode())
     return read_model(folder)

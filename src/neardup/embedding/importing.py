@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from neardup.durable import replace_file
 from neardup.embedding.architecture import BOTTLENECK, Architecture
 from neardup.embedding.conversion.verify import draw_samples
 from neardup.embedding.export import export_model
@@ -50,6 +51,8 @@ def import_model(
         raise BadInput(f"{target}: exists; remove it, or give another --name")
     target.parent.mkdir(parents=True, exist_ok=True)
     making = target.with_name(f".{target.name}.importing")
+    if making.is_symlink():  # what it leads to is someone's own
+        making.unlink()
     shutil.rmtree(making, ignore_errors=True)
     try:
         if source.is_dir():
@@ -226,7 +229,7 @@ def _finish(
         "thresholds": {},
         "files": files,
     }
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    replace_file(folder / "config.json", f"{json.dumps(config, indent=2)}\n".encode())
 
 
 def _first_line(error: Exception) -> str:

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from neardup.errors import NeardupError, UnreadableImage
 from neardup.groups.images import Images
+from neardup.groups.neighbours import WEAK
 from neardup.groups.recent import Recent
 from neardup.images import ByteBudget, read_file
 from neardup.index.notes import Pair, record_found
@@ -18,9 +19,11 @@ from neardup.matching.judge import MATCHER, judge
 from neardup.matching.maps import Matrix
 from neardup.matching.picture import Glance, Picture, load_picture
 from neardup.matching.pixels import pixel_digest
+from neardup.matching.sketch import Sketch, load_sketch, may_resemble
 
-# Pictures that stay decoded, and keypoints that stay of others.
-_KEPT_BYTES, _GLANCE_BYTES, _GLANCE_SIZE = 192 << 20, 1536 << 20, 76_000
+# Pictures that stay decoded, keypoints that stay of others, and what stays of those that have only weak candidates.
+_KEPT_BYTES, _GLANCE_BYTES, _SKETCH_BYTES = 192 << 20, 768 << 20, 768 << 20
+_GLANCE_SIZE, _SKETCH_SIZE = 76_000, 30_000
 _STRANGERS = Evidence("other", 0.0)
 # Results are written to the index so often, in pairs looked at.
 _RECORD_EVERY = 2000
@@ -91,6 +94,15 @@ class Looker:
             return None
 
     def _compare(self, a: int, b: int, likely: Matrix | None) -> Evidence | None:
+        if likely is None and self._images.similarity(a, b) < WEAK:
+            first, second = self._pictures.sketch(a), self._pictures.sketch(b)
+            if first is None or second is None:
+                return None
+            if not may_resemble(first, second):
+                return _STRANGERS
+        return self._compare_closely(a, b, likely)
+
+    def _compare_closely(self, a: int, b: int, likely: Matrix | None) -> Evidence | None:
         at_a, at_b = self._pictures.glance(a), self._pictures.glance(b)
         if at_a is None or at_b is None:
             return None
@@ -165,7 +177,19 @@ class _Pictures:
         self._budget = ByteBudget()
         self._kept: Recent[Picture | None] = Recent(_KEPT_BYTES, lambda picture: picture.size_bytes if picture else 0)
         self._glances: Recent[Glance | None] = Recent(_GLANCE_BYTES, lambda glance: _GLANCE_SIZE)
+        self._sketches: Recent[Sketch | None] = Recent(_SKETCH_BYTES, lambda sketch: _SKETCH_SIZE)
         self.unreadable: dict[int, str] = {}
+
+    def sketch(self, content: int) -> Sketch | None:
+        return self._sketches.get(content, self._sketched)
+
+    def _sketched(self, content: int) -> Sketch | None:
+        found = self._read(content)
+        try:
+            return load_sketch(found, budget=self._budget) if found is not None else None
+        except UnreadableImage as error:
+            self.unreadable[content] = str(error)
+            return None
 
     def glance(self, content: int) -> Glance | None:
         return self._glances.get(content, self._look_at)
@@ -177,11 +201,20 @@ class _Pictures:
     def get(self, content: int) -> Picture | None:
         return self._kept.get(content, self._load)
 
-    def _load(self, content: int) -> Picture | None:
+    def _read(self, content: int) -> bytes | None:
         if content in self.unreadable:
             return None
         try:
-            found = _content(self._images, content)
+            return _content(self._images, content)
+        except UnreadableImage as error:
+            self.unreadable[content] = str(error)
+            return None
+
+    def _load(self, content: int) -> Picture | None:
+        found = self._read(content)
+        if found is None:
+            return None
+        try:
             picture = load_picture(found, budget=self._budget)
         except UnreadableImage as error:
             self.unreadable[content] = str(error)

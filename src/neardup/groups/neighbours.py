@@ -24,12 +24,15 @@ FLOOR = min(floor for floor, _ in TIERS)
 TABLES_FLOOR = 0.70
 # The same for what is close to a part of a picture, where parts were indexed: few are pasted into anything.
 PARTS_TIERS = ((0.40, 24),)
+# Cosine below which nearly all candidates are strangers: they come last, and in an order in which the sketches of two
+# blocks of contents are enough at any time.
+WEAK, _BLOCK_CONTENTS = 0.5, 10_000
 _BLOCK_VALUES = 1 << 24
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """p pairs of contents, a < b, by falling similarity, then a, then b."""
+    """p pairs of contents, a < b, by falling similarity, then a, then b; weak ones block by block."""
 
     a: NDArray[np.int64]  # (p,)
     b: NDArray[np.int64]
@@ -169,5 +172,7 @@ def _closest(
 
 def _ordered(images: Images, a: NDArray[np.int64], b: NDArray[np.int64]) -> Pairs:
     similarities = images.similarities(a, b)
-    order = np.lexsort((b, a, -similarities))
+    weak = similarities < WEAK
+    blocks = [np.where(weak, side // _BLOCK_CONTENTS, 0) for side in (b, a)]
+    order = np.lexsort((b, a, -similarities, *blocks, weak))
     return Pairs(a[order], b[order], similarities[order])

@@ -11,6 +11,7 @@
     writer.lock         held by the one writer; the system releases it when that process ends, however it ends
     writer.txt          "<pid> <host>" of the writer, for the message that a second one shows
     catalog.damaged     a catalogue that could not be read when the index was rebuilt
+    owner.json          whose index this is: neardup.index.owner
     actions/<number>.jsonl  journals of applied plans: neardup.actions.journal
 
 Arrays are .npy version 1.0, little-endian, C order, never pickled. Hyperplanes are drawn from the catalogue's seed.

@@ -14,8 +14,8 @@ from typing import Concatenate, NamedTuple, ParamSpec, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.errors import BadInput, DamagedIndex, IndexNotWritten, ModelMismatch
-from neardup.index import catalog, store
+from neardup.errors import BadInput, DamagedIndex, IndexNotWritten, ModelMismatch, NeardupError
+from neardup.index import catalog, owner, store
 from neardup.index.catalog import Hashing, Model, decode_name
 from neardup.index.store import CATALOG, REBUILD, Segment, SegmentRecord
 from neardup.lsh import HashTables, draw_hyperplanes, signatures
@@ -57,6 +57,9 @@ def open_writer(
     except OSError as error:
         raise BadInput(f"{folder}: cannot hold an index ({error.strerror}); choose another folder") from error
     with store.write_lock(folder, wait):
+        if owner.is_blank(folder):
+            with suppress(NeardupError):  # it is an index all the same; what acts on files asks again, and says why
+                owner.claim(folder)
         try:
             connection = catalog.open_to_write(folder, rebuild=rebuild)
         except (sqlite3.Error, OSError) as error:

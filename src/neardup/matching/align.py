@@ -24,7 +24,7 @@ _SURE_INLIERS, _SURE_WELL = 12, 0.7
 # Share of blocks that agree well below which no finer map and no further look can make two pictures one.
 HOPELESS = 0.25
 # Correlation from afar of one picture laid over the other whole that is worth a second look.
-_WORTH = 0.75
+WORTH = 0.75
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def may_match(a: Glance, b: Glance) -> bool:
     """Whether any map between the two is worth a look at their pixels."""
     if not a.has_details and not b.has_details:
         return True
-    if any(correlation >= _WORTH for correlation in _from_afar(a.afar, b.afar)):
+    if any(correlation >= WORTH for correlation in from_afar(a.afar, b.afar)):
         return True
     return any(each.inliers >= FEWEST_INLIERS for each in find_maps(a.features, b.features, a.size, b.size))
 
@@ -109,12 +109,12 @@ def may_match(a: Glance, b: Glance) -> bool:
 def _whole_ways(a: Picture, b: Picture) -> list[Map]:
     """The two ways to lay the whole of A over the whole of B that look best from afar."""
     ways = list(whole_maps(_size(a), _size(b)))
-    correlations = _from_afar(a.afar, b.afar)
+    correlations = from_afar(a.afar, b.afar)
     best = sorted(range(len(ways)), key=lambda way: -correlations[way])[:2]
-    return [ways[way] for way in best if correlations[way] >= _WORTH]
+    return [ways[way] for way in best if correlations[way] >= WORTH]
 
 
-def _from_afar(a: NDArray[np.float32], b: NDArray[np.float32]) -> list[float]:
+def from_afar(a: NDArray[np.float32], b: NDArray[np.float32]) -> list[float]:
     """Correlation of B with A in each of the ways of `whole_maps`."""
     return [float((view * b).mean()) for view in whole_views(a)]
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from neardup.errors import BadInput
 from neardup.evaluation.benchmark import Benchmark
+from neardup.output.figures import write_png
 
 # https://keras.io/examples/vision/near_dup_search/: 1,000 images and 1,000 queries on a T4, as its text says them.
 PUBLISHED_IMAGES = 1000
@@ -60,6 +61,6 @@ def plot_benchmark(result: Benchmark, path: Path) -> None:
     made_up = " (noise, made up)" if result.synthetic else ""
     figure.suptitle(f"Model {result.model} on {result.device}; images: {result.source}{made_up}", fontsize=10)
     try:
-        figure.savefig(path, format="png")
+        write_png(figure, path)
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; give another file for the plot") from error

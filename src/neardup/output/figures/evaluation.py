@@ -7,6 +7,7 @@ from pathlib import Path
 from neardup.errors import BadInput
 from neardup.evaluation.suite import Report
 from neardup.evaluation.tables import OVERALL, columns
+from neardup.output.figures import write_png
 
 MARKS = ("o", "s", "^", "D", "v", "P")
 # Okabe and Ito's colours, told apart with any colour vision; the first is the model's.
@@ -75,6 +76,6 @@ def plot_report(report: Report, path: Path, *, title: str) -> None:
         fontsize=8,
     )
     try:
-        figure.savefig(path, format="png")
+        write_png(figure, path)
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; give another file for the plot") from error

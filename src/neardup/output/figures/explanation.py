@@ -13,6 +13,7 @@ from neardup.matching.maps import inverse, outline
 from neardup.matching.picture import Picture, load_picture
 from neardup.matching.shading import lay_in_b, shade_differences
 from neardup.matching.words import steps
+from neardup.output.figures import write_png
 from neardup.text import printable
 
 # Okabe and Ito's orange: seen with any colour vision, and on nearly any photo with the dark line below it.
@@ -58,7 +59,7 @@ def plot_explanation(found: Explanation, path: Path) -> None:
     )  # fmt: skip
     figure.text(0.015, 1 - 0.66 / (height + 1.45), _summary(found), fontsize=9.5, color=QUIET, va="center")
     try:
-        figure.savefig(path, format="png")
+        write_png(figure, path)
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; choose another place for --plot") from error
 

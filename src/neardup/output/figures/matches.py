@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from neardup.errors import BadInput, UnreadableImage
 from neardup.jobs.query import Answer, is_near
+from neardup.output.figures import write_png
 from neardup.sources import ImageFile, Source
 from neardup.text import printable
 
@@ -59,7 +60,7 @@ def plot_answers(queries: Sequence[tuple[Answer, NDArray[np.uint8] | None]], pat
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a letter that the font lacks is drawn as a box
-            figure.savefig(path, dpi=110, format="png")
+            write_png(figure, path, dpi=110)
     except OSError as error:
         raise BadInput(f"{path}: cannot be written ({error.strerror}); choose another file") from error
 

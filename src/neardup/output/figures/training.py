@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from neardup.training.log import Row
+    from neardup.output.figures import write_png
+from neardup.training.log import Row
 
 WINDOW = 25  # steps over which the drawn loss is averaged
 COLOURS = ("#1a7f4b", "#c2571a", "#7a4bb5", "#b5894a")
@@ -45,4 +46,4 @@ def plot_curve(rows: "list[Row]", picture: Path) -> None:
     axis.spines[["top"]].set_visible(False)
     # Above the drawing: the curves may be anywhere in it.
     figure.legend(loc="outside upper center", ncols=4, frameon=False)
-    figure.savefig(picture, dpi=120)
+    write_png(figure, picture, dpi=120)

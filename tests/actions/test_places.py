@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from neardup.actions import apply_plan, make_plan, undo_last, will_be_set_aside
+from neardup.actions.places import Place, clear
+from neardup.actions.records import Header, Record, read_header, read_record
 from neardup.errors import BadInput
 from neardup.images import find_images
 from neardup.sources.walk import Walk
@@ -129,3 +131,83 @@ def test_a_plan_that_climbs_out_of_the_folder_does_not(tmp_path: Path, folder: P
     group = group_of(put(home / "a.jpg", b"1"), put(home / "x" / ".." / ".." / "b.jpg", b"2"))
     report = apply_plan(folder, make_plan([group], "move", to=tmp_path / "to" / "dups", root=home))
     assert report.outcomes[0].target == tmp_path / "to" / "dups" / "b.jpg"
+
+
+MOVE = Header("move", Path("/to"), "", 4, Path("/photos"))
+PLACE = {"number": 2, "stem_length": 1, "folders": 2, "mark": True}
+
+
+def begun(**changes: object) -> dict[str, object]:
+    record = Record(1, Path("/photos/x/a.jpg"), 1, 1, 0o644, bytes(32), Path("/photos/b.jpg"), 0, Place(2, 1, 2, True))
+    return record.to_json() | changes
+
+
+def test_what_a_journal_says_of_places() -> None:
+    record = read_record(begun(), MOVE)
+    assert record.to_json() == begun()
+    assert record.target(MOVE) == Path("/to/x/a (2).jpg")
+    assert record.made(MOVE) == [Path("/to"), Path("/to") / MARK, Path("/to/x")]
+    header = {"format": "neardup journal 2"} | MOVE.to_json()
+    assert read_header(header) == MOVE
+    for odd in ({"root": "photos"}, {"root": 1}, {"to": "a"}, {"to": None}, {"action": "trash"}, {"more": 1}):
+        with pytest.raises(ValueError, match=r"path|action|root|a line has"):
+            read_header(header | odd)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *({"place": PLACE | {name: value}} for name, value in (
+            ("number", 0), ("number", None), ("number", "1"), ("stem_length", 0), ("stem_length", 8),
+            ("stem_length", True), ("folders", -1), ("folders", 4), ("folders", 10**9), ("mark", 1), ("mark", None), ("path", "/x"),
+        )),
+        {"place": None}, {"place": []}, {"place": {}}, {"path": "/photos/.."}, {"path": "/"}, {"path": "a"},
+        {"unit": 2}, {"unit": -1}, {"unit": None}, {"target": "/x"}, {"made": ["/x"]}, {"written": "0" * 64},
+        {"step": -1},
+    ],
+)  # fmt: skip
+def test_what_no_journal_says_of_places(odd: dict[str, object]) -> None:
+    with pytest.raises((ValueError, TypeError, AttributeError)):
+        read_record(begun(**odd), MOVE)
+
+
+def test_places_are_of_moves_alone() -> None:
+    for action in ("trash", "delete", "symlink"):
+        header = Header(action, None, "", 4)  # type: ignore[arg-type]
+        assert read_record(begun(place=None), header).target(header).parent == Path("/photos/x")
+        with pytest.raises(ValueError, match="a place with action"):
+            read_record(begun(), header)
+
+
+def given(**changes: object) -> dict[str, object]:
+    path, keeper = Path("/photos/b.jpg.xmp"), Path("/photos/b.jpg")
+    return Record(-1, path, 1, 1, 0o644, bytes(32), keeper, written=bytes(32)).to_json() | changes
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"path": "/photos/c.jpg.xmp"}, {"path": "/photos/b.jpg"}, {"path": "/photos/b.jpg.json"}, {"path": "/b.xmp"},
+        {"path": "/photos/../photos/b.xmp"}, {"path": "b.xmp"}, {"step": 0}, {"step": -(2**63)}, {"step": True},
+        {"written": "0"}, {"written": None}, {"digest": "0"}, {"digest": None}, {"digest": ""}, {"size_bytes": 1 << 30},
+        {"mode": 0o4755}, {"unit": 0}, {"place": None}, {"saved": "/x"}, {"keeper": "/photos/c.jpg"},
+    ],
+)  # fmt: skip
+def test_what_no_journal_says_of_sidecars(odd: dict[str, object]) -> None:
+    assert read_record(given(), MOVE).to_json() == given()
+    assert read_record(given(path="/photos/B.XMP", digest="", size_bytes=0), MOVE).digest == b""
+    with pytest.raises((ValueError, TypeError)):
+        read_record(given(**odd), MOVE)
+    with pytest.raises(ValueError, match="no sidecar that a hardlink"):
+        read_record(given(), Header("hardlink", None, "", 4))
+
+
+def test_folders_with_something_in_them_are_not_taken_away(tmp_path: Path) -> None:
+    """However many a journal says were made."""
+    to = tmp_path / "to"
+    kept = put(to / "x" / "mine.txt", b"mine")
+    (to / "x" / "y" / "z").mkdir(parents=True)
+    target = to / "x" / "y" / "z" / "a.jpg"
+    clear(Place(1, 1, len(target.parents), mark=True).made(target, to), target)
+    assert kept.exists()
+    assert not (to / "x" / "y").exists()

@@ -20,7 +20,8 @@ class MeanColour:
 
 
 class SmallModel:
-    name, digest, input_size, dim = "mean-colour", "0" * 64, 16, 3
+    name = reference = "mean-colour"
+    digest, input_size, dim = "0" * 64, 16, 3
 
 
 RECORD = Model("mean-colour", "0" * 64, "mean-colour", "f32", DECODER, 3)

@@ -16,7 +16,7 @@ from neardup.packages import EXTRAS, how_to_install, is_installed, load_package
 from tests.conftest import random_weights
 
 # Imported under another name than the one that is installed.
-DISTRIBUTION = {"tensorflow_datasets": "tensorflow-datasets", "keras": "tensorflow"}
+DISTRIBUTION = {"pillow_jxl": "pillow-jxl-plugin", "tensorflow_datasets": "tensorflow-datasets", "keras": "tensorflow"}
 
 
 def test_every_optional_package_is_in_the_extra_that_its_message_names():

@@ -17,6 +17,8 @@ EXTRAS = {
     "pyarrow": "parquet",
     "imagehash": "baselines",
     "pdqhash": "baselines",
+    "pillow_jxl": "jxl",
+    "rawpy": "raw",
 }
 
 

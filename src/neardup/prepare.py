@@ -23,6 +23,7 @@ from neardup.embedding import BATCH, Embedder, preprocess
 from neardup.embedding.parts import cut_parts
 from neardup.errors import UnreadableImage
 from neardup.images import ByteBudget, decode_image, flat_margin
+from neardup.images.exif import UNTOLD, Taken
 from neardup.sources import Source
 
 # Images under way: those that wait for a slow one before them, or for the model. Prepared ones at 176 px take 12 MB.
@@ -73,6 +74,9 @@ class Prepared:
     margin: float = 0.0  # share of the area that is a flat margin
     pixels: NDArray[np.uint8] | None = None  # None where the content is known, or unreadable
     parts: NDArray[np.uint8] | None = None  # (parts, size, size, 3), where they were asked for
+    taken: Taken = UNTOLD
+    quality: int | None = None  # of a JPEG, 1 to 100
+    damaged: str | None = None  # what is wrong with a file that could be decoded, in words
     error: str | None = None
     lasting: bool = False  # the error is the content's, and reading again would not mend it
 
@@ -103,14 +107,17 @@ class Decode:
         try:
             decoded = decode_image(content.data, size=self.input_size, budget=_DECODING)
         except UnreadableImage as error:
-            lasting = not isinstance(error.__cause__, MemoryError)
+            lasting = not isinstance(error.__cause__, MemoryError | ImportError)
             return Prepared(content.digest, error=str(error), lasting=lasting)
         pixels = preprocess(decoded.pixels, self.input_size)
         margin = flat_margin(pixels, decoded.width, decoded.height)
         parts = None
         if self.parts:
             parts = np.stack([preprocess(part, self.input_size) for part in cut_parts(decoded.pixels)])
-        return Prepared(content.digest, decoded.width, decoded.height, margin, pixels, parts)
+        return Prepared(
+            content.digest, decoded.width, decoded.height, margin, pixels, parts,
+            decoded.taken, decoded.quality, decoded.damaged,
+        )  # fmt: skip
 
 
 def prepare(source: Source, decode: Decode) -> Prepared:

@@ -159,7 +159,8 @@ def test_what_a_journal_says_of_places() -> None:
     [
         *({"place": PLACE | {name: value}} for name, value in (
             ("number", 0), ("number", None), ("number", "1"), ("stem_length", 0), ("stem_length", 8),
-            ("stem_length", True), ("folders", -1), ("folders", 4), ("folders", 10**9), ("mark", 1), ("mark", None), ("path", "/x"),
+            ("stem_length", True), ("folders", -1), ("folders", 4), ("folders", 10**9), ("mark", 1),
+            ("mark", None), ("path", "/x"),
         )),
         {"place": None}, {"place": []}, {"place": {}}, {"path": "/photos/.."}, {"path": "/"}, {"path": "a"},
         {"unit": 2}, {"unit": -1}, {"unit": None}, {"target": "/x"}, {"made": ["/x"]}, {"written": "0" * 64},

@@ -209,7 +209,7 @@ def entry_with(**changes: object) -> bytes:
     step: dict[str, object] = {
         "path": "/a", "size_bytes": 1, "mtime_ns": 1, "digest": digest, "similarity": 1.0, "relation": "exact",
         "keeper": "/b", "keeper_digest": digest, "lost": [], "notes": [], "change": None,
-        "carried": None, "along": [], "freed_bytes": 0,
+        "carried": None, "along": [], "freed_bytes": 0, "why": None,
     }  # fmt: skip
     plan = {
         "format": "neardup plan 2",
@@ -239,6 +239,7 @@ ODD: dict[str, list[object]] = {
     "lost": [["\ud800"], [1], 1, None],
     "notes": [["\ud800"], [None]],
     "change": ["\ud800", 1],
+    "why": ["\ud800", 1],
     "carried": [
         1,
         {},

@@ -305,8 +305,8 @@ def test_what_cannot_be_read_is_not_confirmed_and_said(gallery, tmp_path):
     assert totals.unread > 0
     assert dict(totals.unreadable) == {
         str(by_stem["1 half"]): "the file is gone",
-        str(by_stem["1 crop"]): "changed since it was indexed",
-        str(by_stem["2 half"]): "changed since it was indexed",
+        str(by_stem["1 crop"]): "changed since it was indexed; the next 'neardup index' sees to it",
+        str(by_stem["2 half"]): "changed since it was indexed; the next 'neardup index' sees to it",
     }
     # Another file with the same bytes will do.
     by_stem["1 original"].unlink()

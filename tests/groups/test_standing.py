@@ -20,7 +20,7 @@ HOLDS = replace(COPY, relation="edited", more_a=0.2, seam_a=9.0)  # B is set int
 def settled(component, evidence, *, by_origin=True):
     """derived and containers as sets; evidence: of pairs (a, b), COPY where none is given"""
     size = max(component) + 1
-    standing = Standing(np.zeros(size, bool), np.zeros(size, bool))
+    standing = Standing.of(size)
     compared = []
 
     def compare(a, b):
@@ -30,7 +30,7 @@ def settled(component, evidence, *, by_origin=True):
         return evidence.get((a, b), COPY)
 
     with ThreadPoolExecutor(3) as threads:
-        settle(standing, [component], compare, threads, by_origin=by_origin)
+        settle(standing, [component], compare, threads, pixels=np.ones(size, np.int64), by_origin=by_origin)
     first = next(content for content in component if not standing.derived[content])
     return first, set(np.flatnonzero(standing.containers).tolist()), compared
 

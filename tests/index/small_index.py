@@ -3,6 +3,7 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +24,7 @@ def embedding_of(content: object) -> NDArray[np.float32]:
     return (values / np.linalg.norm(values)).astype(np.float32)
 
 
-def put(
-    writer: IndexWriter, path: str | bytes | Path, content: object, label: str | None = None, margin: float = 0.0
-) -> None:
+def put(writer: IndexWriter, path: str | bytes | Path, content: object, label: str | None = None, **facts: Any) -> None:
     """Add a file as the pipeline does: only new content is embedded."""
     digest = digest_of(content)
     known = writer.content(digest) is not None
@@ -36,7 +35,7 @@ def put(
         digest=digest,
         width=40,
         height=30,
-        margin=margin,
+        **facts,
         label=label,
         embedding=None if known else embedding_of(content),
     )

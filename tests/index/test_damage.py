@@ -131,18 +131,18 @@ def pickled(name: str) -> Damage:
         (edit_catalog("PRAGMA user_version = 0"), "format 0 does not exist"),
         (edit_catalog("PRAGMA user_version = -1"), "format -1 does not exist"),
         (edit_catalog("PRAGMA application_id = 7"), "application_id 0x7 is not a neardup catalogue's"),
-        (edit_catalog("CREATE TRIGGER t AFTER INSERT ON images BEGIN SELECT 1; END"), "t is not part of format 3"),
+        (edit_catalog("CREATE TRIGGER t AFTER INSERT ON images BEGIN SELECT 1; END"), "t is not part of format 4"),
         (
             edit_catalog(
                 "ALTER TABLE meta RENAME TO m",
                 "CREATE TRIGGER meta AFTER INSERT ON images BEGIN SELECT 1; END",
                 "ALTER TABLE m RENAME TO meta",
             ),
-            "meta is not part of format 3",
+            "meta is not part of format 4",
         ),
-        (edit_catalog("CREATE VIEW v AS SELECT 1"), "v is not part of format 3"),
-        (edit_catalog("CREATE TABLE more (x)"), "more is not part of format 3"),
-        (edit_catalog("CREATE INDEX more ON contents (abs(width))"), "more is not part of format 3"),
+        (edit_catalog("CREATE VIEW v AS SELECT 1"), "v is not part of format 4"),
+        (edit_catalog("CREATE TABLE more (x)"), "more is not part of format 4"),
+        (edit_catalog("CREATE INDEX more ON contents (abs(width))"), "more is not part of format 4"),
         (edit_catalog("DROP TABLE images", "CREATE VIEW images AS SELECT * FROM failures"), "images is not part of"),
         (edit_catalog("DROP TABLE dead"), "table dead is missing"),
         (edit_catalog("DROP INDEX images_by_content"), "images_by_content is missing"),
@@ -245,12 +245,20 @@ def test_a_folder_of_that_name_that_is_not_ours_is_left_alone(folder):
     assert theirs.is_dir()
 
 
-# What takes an index back to an earlier format: 3 brought what comparing pictures has found and their parts, 2 margins.
-TO_FORMAT_2 = ("DROP TABLE links", "DROP TABLE parts", "PRAGMA user_version = 2")
+# What takes an index back to an earlier format: 4 brought ctimes, roots, looks and what a file says of its origin, 3
+# what comparing pictures has found and their parts, 2 margins.
+ORIGIN = ("taken_ms", "camera", "quality", "damaged")
+TO_FORMAT_3 = (
+    "DROP TABLE home", "DROP TABLE roots", "DROP TABLE looks", "DROP INDEX images_by_inode",
+    "ALTER TABLE images DROP COLUMN inode", "ALTER TABLE images DROP COLUMN ctime_ns",
+    "ALTER TABLE failures DROP COLUMN ctime_ns",
+    *(f"ALTER TABLE contents DROP COLUMN {name}" for name in ORIGIN), "PRAGMA user_version = 3",
+)  # fmt: skip
+TO_FORMAT_2 = (*TO_FORMAT_3, "DROP TABLE links", "DROP TABLE parts", "PRAGMA user_version = 2")
 TO_FORMAT_1 = (*TO_FORMAT_2, "ALTER TABLE contents DROP COLUMN margin", "PRAGMA user_version = 1")
 
 
-@pytest.mark.parametrize("statements", [TO_FORMAT_2, TO_FORMAT_1])
+@pytest.mark.parametrize("statements", [TO_FORMAT_3, TO_FORMAT_2, TO_FORMAT_1])
 def test_an_index_of_an_earlier_format_is_upgraded(filled, statements):
     """By a reader in memory, by a writer on disk; it has no links then, and keeps those that are recorded."""
     pair = pair_of(digest_of(3), digest_of(4))
@@ -264,12 +272,14 @@ def test_an_index_of_an_earlier_format_is_upgraded(filled, statements):
         assert index.notes.verdicts() == {pair: "not"}
     assert (filled / "catalog.sqlite").read_bytes() == before
     with Index.write(filled, MODEL) as writer:
-        put(writer, "/new.jpg", "new", margin=0.25)
+        put(writer, "/new.jpg", "new", margin=0.25, taken_ms=5, camera=7, quality=92, damaged="breaks off at 61 %")
     with closing(sqlite3.connect(filled / "catalog.sqlite")) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (4,)
     record_found(filled, pixels={}, links={pair: "{}"}, matcher=1)
     with Index.open(filled) as index:
         assert sorted(image.margin for image in index) == [0.0] * 40 + [0.25]
+        origins = [(image.taken_ms, image.camera, image.quality, image.damaged) for image in index]
+        assert origins == [(None, 0, None, None)] * 40 + [(5, 7, 92, "breaks off at 61 %")]
         assert index.notes.link(pair, 1) == "{}"
 
 
@@ -306,7 +316,7 @@ def test_the_format_is_what_its_specification_says(filled):
     """Read with NumPy and SQLite alone: files, dtypes, shapes, order."""
     with closing(sqlite3.connect(filled / "catalog.sqlite")) as connection:
         assert connection.execute("PRAGMA application_id").fetchone() == (0x6E647570,)
-        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (4,)
         assert connection.execute("SELECT number, rows, first, last FROM segments").fetchall() == [
             (1, 30, 1, 30),
             (2, 10, 31, 40),

@@ -38,10 +38,10 @@ def read(content: bytes) -> Metadata:
     ],
 )
 def test_what_is_no_xmp_is_refused_at_once(packet: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(ValueError, match="XMP"):
         parse(packet)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @settings(max_examples=200, deadline=None)

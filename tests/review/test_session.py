@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -11,10 +12,12 @@ from neardup.actions import apply_plan, load_plan
 from neardup.errors import BadInput, IndexLocked
 from neardup.groups import DuplicateGroup
 from neardup.groups.keep import KeepPolicy
-from neardup.index import store
+from neardup.index import Index, store
+from neardup.index.looks import missing_looks
 from neardup.index.notes import load_verdicts, pair_of, record_verdicts
 from neardup.review import Refused
 from neardup.review.session import staying, without_dropped
+from tests.review.conftest import MODEL
 
 
 def pair(review, group, first, second):
@@ -56,6 +59,24 @@ def test_a_mark_is_a_verdict_on_the_pair_with_the_keeper(open_review, folder, ma
     assert load_verdicts(folder) == {pair(review, 0, 0, 2): verdict}
     review.mark(0, 2, None)
     assert load_verdicts(folder) == {}
+
+
+def test_what_was_decided_about_is_known_again_by_its_pixels(open_review, folder):
+    """Looked at while the review goes on, and when it ends."""
+    review = open_review()
+    members = [member for group in review.groups[:2] for member in group.members]
+    with Index.write(folder, MODEL) as writer:
+        for member in members:
+            writer.add(
+                member.path, size_bytes=member.size_bytes, mtime_ns=member.mtime_ns, digest=member.digest,
+                width=member.width, height=member.height, embedding=np.eye(8, dtype=np.float32)[0],
+            )  # fmt: skip
+    review.mark(0, 1, "not")
+    review.mark(0, 2, "later")
+    review.mark(1, 1, "keep")
+    review.close()
+    assert len(load_verdicts(folder)) == 3
+    assert missing_looks(folder) == []
 
 
 def test_a_group_is_decided_when_all_but_one_have_a_mark(open_review):

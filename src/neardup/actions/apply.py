@@ -20,13 +20,16 @@ from neardup.actions.plan import LINKS, Plan, Step
 from neardup.actions.records import PERMISSIONS, Header, Record
 from neardup.actions.report import Outcome, Report
 from neardup.actions.sidecars import add_to_sidecar, is_written
-from neardup.errors import BadInput, MissingPackage
+from neardup.errors import BadInput, MissingPackage, NeardupError
 from neardup.images import modified_ns
 from neardup.index import store
+from neardup.index.notes import record_doubts
 from neardup.index.owner import Owner, claim
 
-_WHEN_INDEXED = "it was indexed; run 'neardup index' again"
-_WHEN_PLANNED = "the plan was made; make it again"
+# Since when a file must be as it was, and what to do where it is not.
+_Basis = tuple[str, str]
+_INDEXED: _Basis = ("it was indexed", "run 'neardup index' again")
+_PLANNED: _Basis = ("the plan was made", "make it again")
 
 
 def apply_plan(
@@ -77,19 +80,19 @@ def apply_plan(
                 on_progress()
         run.journal.end()
         run.clear()
+        journal: Path | None = run.journal.path
         if not run.journal.records:
             run.journal.path.unlink()
-            return Report(plan.action, None, outcomes)
-    return Report(plan.action, run.journal.path, outcomes)
+            journal = None
+    _doubt(folder, run.changed)
+    return Report(plan.action, journal, outcomes)
 
 
-def _refuse_to_remove_what_stays(plan: Plan) -> None:
-    copies = {file.copy for step in plan.steps for file in step.along}
-    stays = copies.union(step.keeper for step in plan.steps)
-    for step in plan.steps:
-        for path in (step.path, *(file.path for file in step.along)):
-            if path in stays:
-                raise BadInput(f"{path}: the plan removes it, and keeps it for another file; make the plan again")
+def _doubt(folder: Path, paths: set[Path]) -> None:
+    """Have the next 'neardup index' read these, as is advised: size and time may well be those that it knows."""
+    if paths and (folder / store.CATALOG).exists():
+        with suppress(NeardupError):  # another process writes to the index: the next try finds them, too
+            record_doubts(folder, paths)
 
 
 class _Run:
@@ -101,6 +104,7 @@ class _Run:
         self._files = 0  # of the plan, before the unit at work
         self._places = places.Places(plan.to, plan.root) if plan.to else None
         self._placed: dict[Path, places.Place] = {}  # of the unit at work
+        self.changed: set[Path] = set()  # files with other bytes than were indexed
         self._perform = {"trash": _trash, "delete": _delete, "move": self._move}.get(plan.action, self._link)
         self._belongings = Belongings()
         self._owners = _owners(plan)
@@ -109,7 +113,7 @@ class _Run:
         """On a picture, and then on what belongs to it."""
         unit = self._files
         self._files += 1 + len(step.along)
-        outcome = self._act(step, unit, unit, _WHEN_INDEXED)
+        outcome = self._act(step, unit, unit, _INDEXED)
         if not step.along:
             return outcome
         is_ours = outcome.status == "done" or (step.path, step.digest) in self._went_before
@@ -139,11 +143,11 @@ class _Run:
             return Outcome(file.path, "skipped", f"stays with {left[0].name}, which it belongs to as well")
         keeper, digest = (step.keeper, step.keeper_digest) if file.copy is None else (file.copy, file.digest)
         as_step = Step(file.path, file.size_bytes, file.mtime_ns, file.digest, 1.0, None, keeper, digest)
-        return self._act(as_step, number, unit, _WHEN_PLANNED)
+        return self._act(as_step, number, unit, _PLANNED)
 
-    def _act(self, step: Step, number: int, unit: int, when: str) -> Outcome:
+    def _act(self, step: Step, number: int, unit: int, basis: _Basis) -> Outcome:
         try:
-            if refusal := self._refusal(step, when):
+            if refusal := self._refusal(step, basis):
                 return refusal
             mode = step.path.lstat().st_mode & PERMISSIONS
             place = self._place(step)
@@ -174,8 +178,9 @@ class _Run:
         for record in reversed(self.journal.records):
             places.clear(record.made(header), record.target(header))
 
-    def _refusal(self, step: Step, when: str) -> Outcome | None:
+    def _refusal(self, step: Step, basis: _Basis) -> Outcome | None:
         """Why the file must not be touched now; the keeper is looked at last, immediately before."""
+        since, advice = basis
         try:
             found = step.path.lstat()
         except FileNotFoundError:
@@ -187,13 +192,17 @@ class _Run:
         if files.is_same_file(step.path, step.keeper):
             return Outcome(step.path, "skipped", "is the same file as its keeper")
         if (found.st_size, modified_ns(found)) != (step.size_bytes, step.mtime_ns):
-            return Outcome(step.path, "failed", f"has changed since {when}")
+            return Outcome(step.path, "failed", f"has changed since {since}; {advice}")
         if files.digest_of(step.path) != step.digest:
-            return Outcome(step.path, "failed", f"has other bytes than when {when}")
+            if basis is _INDEXED:
+                self.changed.add(step.path)
+            return Outcome(step.path, "failed", f"has other bytes than when {since}; {advice}")
         if self.plan.action in LINKS and not step.is_same_bytes:
             return Outcome(step.path, "failed", "has other bytes than its keeper")
         if self._known.digest(step.keeper) != step.keeper_digest:
-            return Outcome(step.path, "failed", f"its keeper {step.keeper} is gone or has changed")
+            if basis is _INDEXED:
+                self.changed.add(step.keeper)
+            return Outcome(step.path, "failed", f"its keeper {step.keeper} is gone or has changed; {advice}")
         return None
 
     def _place(self, step: Step) -> places.Place | None:

@@ -18,6 +18,7 @@ from neardup.errors import BadInput
 from neardup.groups import DuplicateGroup, Member
 from neardup.groups.keep import KeepPolicy
 from neardup.images import modified_ns
+from neardup.images.formats import is_raw_name
 from neardup.matching.evidence import RELATIONS, Relation
 from neardup.matching.words import SAME_FILE
 from neardup.metadata import Carried
@@ -33,6 +34,8 @@ MAX_PLAN_BYTES = 1 << 30
 _FORMAT = "neardup plan 2"
 _CLOSED = "its keeper is in a protected folder, where nothing is carried to"
 _MOST = 2**63 - 1
+# Pixels of a damaged file for one of the whole one that is kept for it, above which a person is to decide.
+_CLEARLY_MORE = 1.5
 _PROTECTED = "is in a protected folder"
 
 
@@ -54,6 +57,7 @@ class Step:
     carried: Carried | None = None  # what the keeper's sidecar is given of this file's metadata
     along: tuple[Along, ...] = ()  # what belongs to it and goes after it
     freed_bytes: int = 0  # what the disk gets back for it and what goes along: a file with other names counts once
+    why: str | None = None  # what the keeper has over it, in words
 
     @property
     def is_same_bytes(self) -> bool:
@@ -154,7 +158,7 @@ def plan_pictures(
         lost_keeper = _difference(keeper)
         for member in others:
             reason = lost_keeper and f"its keeper {lost_keeper}; run 'neardup index' again"
-            reason = reason or _reason_to_keep(member, keeper, policy) or _shows_more(member, edited)
+            reason = reason or _reason_to_keep(member, keeper, policy) or _shows_more(member, keeper, edited)
             if reason := reason or _out_of_reach(member.path, keeper.path, action, moved):
                 kept.append(Kept(member.path, keeper.path, reason))
                 continue
@@ -171,6 +175,7 @@ def plan_pictures(
                     keeper.digest,
                     lost if member.shows_more is None else (member.shows_more, *lost),
                     change=member.change,
+                    why=member.why,
                 )
             )
     return Plan(action, tuple(steps), tuple(kept), to, root.absolute() if root else None)
@@ -221,7 +226,9 @@ def freed_by_default(group: DuplicateGroup, keep: KeepPolicy) -> int:
     if _difference(keeper):
         return 0
     freed = freed_bytes(
-        [m.path for m in others if _shows_more(m, edited=False) is None and _reason_to_keep(m, keeper, keep) is None]
+        m.path
+        for m in others
+        if _shows_more(m, keeper, edited=False) is None and _reason_to_keep(m, keeper, keep) is None
     )
     return sum(each or 0 for each in freed)
 
@@ -240,7 +247,9 @@ def _parts(
         for members in copies.values():
             members.sort(key=lambda member: not policy.is_protected(member.path))
             yield [
-                replace(member, similarity=1.0, relation="exact", change=SAME_FILE, shows_more=None, evidence=None)
+                replace(
+                    member, similarity=1.0, relation="exact", change=SAME_FILE, shows_more=None, why=None, evidence=None
+                )
                 for member in members
             ]
             if len(members) == 1 and members[0] is not group.keeper:
@@ -253,6 +262,8 @@ def _reason_to_keep(member: Member, keeper: Member, policy: KeepPolicy) -> str |
         return _PROTECTED
     if is_same_file(member.path, keeper.path):
         return "is the same file as its keeper under another name"
+    if member.digest != keeper.digest and not member.told and any(map(_is_raw, (member, keeper))):
+        return "is a RAW file or has one for a keeper: only byte copies of those are let go"
     if difference := _difference(member):
         return difference
     return None
@@ -267,13 +278,23 @@ def _out_of_reach(path: Path, keeper: Path, action: Action, moved: KeepPolicy) -
     return None
 
 
-def _shows_more(member: Member, edited: bool) -> str | None:
+def _is_raw(member: Member) -> bool:
+    return is_raw_name(bytes(member.path))
+
+
+def _shows_more(member: Member, keeper: Member, edited: bool) -> str | None:
     """Why a member may not go for what it shows; None where it may."""
+    if member.damaged and not keeper.damaged and not member.told and _has_more_pixels(member, keeper):
+        return f"is damaged ({member.damaged}), and has more pixels than what is whole: compare the two by eye"
     if member.relation in ("exact", "copy", None) or member.told or (edited and member.relation == "edited"):
         return None
     if member.relation == "edited":
         return f"shows {member.shows_more or 'something else'}; --edited plans it, too"
     return "shows another picture of the same scene"
+
+
+def _has_more_pixels(member: Member, keeper: Member) -> bool:
+    return member.width * member.height > _CLEARLY_MORE * keeper.width * keeper.height
 
 
 def _difference(member: Member) -> str | None:
@@ -355,6 +376,7 @@ def _step(entry: dict[str, Any]) -> Step:
         None if entry["carried"] is None else _carried(entry["carried"]),
         tuple(map(_along, entry["along"])),
         _whole(entry, "freed_bytes", 0),
+        None if entry["why"] is None else _text(entry["why"]),
     )
 
 

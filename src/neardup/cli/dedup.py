@@ -64,10 +64,11 @@ def dedup(
     \b
     JSON: {"action", "applied", "min_similarity": number or null (the pictures decided), "files", "along": files that
     go with these, "size_bytes": of all, "freed_bytes": what the disk gets back, "journal": path or null, "steps":
-    [{"path", "keeper", "similarity", "relation", "change", "size_bytes", "freed_bytes", "status":
-    planned|done|skipped|failed, "reason", "target": where it was moved, "lost": [what the keeper has not],
-    "notes": [what stays behind, ...], "carried": null or {"date", "position", "rating", "caption", "keywords"},
-    "along": [{"path", "size_bytes", "status", "reason", "target"}]}], "kept": [{"path", "keeper", "reason"}]}
+    [{"path", "keeper", "similarity", "relation", "change", "why": what its keeper has over it, "size_bytes",
+    "freed_bytes", "status": planned|done|skipped|failed, "reason", "target": where it was moved, "lost": [what the
+    keeper has not], "notes": [what stays behind, ...], "carried": null or {"date", "position", "rating", "caption",
+    "keywords"}, "along": [{"path", "size_bytes", "status", "reason", "target"}]}],
+    "kept": [{"path", "keeper", "reason"}]}
 
     Before a file is touched, it and its keeper are checked against the index (size, time, SHA-256). Every action but
     delete can be taken back with `neardup undo`: a file replaced by a link comes back with its bytes, time and

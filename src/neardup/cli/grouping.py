@@ -8,16 +8,32 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from neardup.cli import options
+from neardup.errors import BadInput
 
 if TYPE_CHECKING:
     from neardup.jobs.group import Grouping
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-ORDERS = ("best", "largest", "oldest", "newest", "path-order")
-
 # Must exist: a folder that is misspelt would protect nothing.
 _FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
+
+
+def _order(ctx: click.Context, parameter: click.Parameter, chosen: str) -> str:
+    from neardup.groups.keep import KeepPolicy
+
+    try:
+        KeepPolicy(chosen)
+    except BadInput as error:
+        raise click.BadParameter(str(error)) from error
+    return chosen
+
+
+def _complete_order(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from neardup.groups.keep import CRITERIA
+
+    given, comma, begun = incomplete.rpartition(",")
+    return [given + comma + name for name in ("best", *CRITERIA) if name.startswith(begun)]
 
 
 def grouping_options(command: _F) -> _F:
@@ -26,9 +42,12 @@ def grouping_options(command: _F) -> _F:
         (
             options.min_similarity_alone,
             click.option(
-                "--keep", type=click.Choice(ORDERS), default="best", show_default=True,
-                help="Which image of a group stays; best: what others were made from, most pixels (margins apart), "
-                "format, most bytes, oldest.",
+                "--keep", metavar="ORDER", default="best", show_default=True, callback=_order,
+                shell_complete=_complete_order,
+                help="Which image of a group stays: best, or what is to decide, one after the other: origin (what "
+                "others were made from), detail, metadata (a camera's), pixels, compression, format, oldest, newest "
+                "(capture date), largest (bytes), path (shortest), path-order; such as detail,metadata,oldest. best "
+                "is origin,detail,metadata,pixels,compression,format,oldest,path. Damaged files come last.",
             ),
             click.option(
                 "--keep-under", type=_FOLDER, multiple=True, metavar="DIR",
@@ -71,7 +90,7 @@ def open_groups(
     rule: FolderRule | None = None
     if across or within:
         rule = FolderRule("across" if across else "within", tuple(path.absolute() for path in folder))
-    policy = KeepPolicy(keep, tuple(path.absolute() for path in keep_under))  # type: ignore[arg-type]
+    policy = KeepPolicy(keep, tuple(path.absolute() for path in keep_under))
     wanted = GroupOptions(min_similarity, similar, policy, rule)
     with LookingProgress() as progress:
         yield group_images(

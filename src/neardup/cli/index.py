@@ -9,10 +9,18 @@ from neardup.cli import options
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="PATH...")
 @options.new_index_folder
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out what GLOB matches; may be repeated.")
 @click.option("--include", multiple=True, metavar="GLOB", help="Take only what GLOB matches; may be repeated.")
+@click.option(
+    "--min-pixels", type=click.IntRange(min=0), default=0, metavar="N",
+    help="Pass over pictures whose shorter side has fewer pixels: icons, thumbnails.",
+)  # fmt: skip
+@click.option(
+    "--prune", multiple=True, metavar="OLDROOT",
+    help="Forget what lay below a folder that is gone for good; may be repeated, and given without a PATH.",
+)  # fmt: skip
 @click.option("--label-from-folder", is_flag=True, help="Keep the name of each image's folder as its label.")
 @click.option("--rebuild", is_flag=True, help="Start over, with another model for instance.")
 @click.option(
@@ -29,6 +37,8 @@ def index(
     index: Path,
     exclude: tuple[str, ...],
     include: tuple[str, ...],
+    min_pixels: int,
+    prune: tuple[str, ...],
     label_from_folder: bool,
     rebuild: bool,
     parts: bool,
@@ -46,14 +56,24 @@ def index(
     GLOB matches a file by its name, by its path below PATH, or by a folder in between: '*.png', 'cache', '2019/*/raw'
     ('*' also stands for slashes, and case counts). What is left out leaves the index as well. A PATH that is a file, or
     comes on stdin, is matched by its name.
+
+    A folder that is empty or gone all at once is taken for a disk that is away: what it held stays in the index, until
+    --prune. An index that is moved together with its photos finds them again.
     """
+    if not paths and not prune:
+        raise click.UsageError("Missing argument 'PATH...'.")
     from neardup.images.globs import Globs
     from neardup.interrupts import sigterm_interrupts
     from neardup.jobs.index import index_images
+    from neardup.jobs.prune import prune_index
     from neardup.output import emit, note
     from neardup.output.index import Progress, render_report
     from neardup.sources.stdin import STDIN, read_paths
 
+    pruned = prune_index(index, prune, say=note) if prune else None
+    if pruned is not None and not paths:
+        emit(render_report(pruned, index), format)
+        return
     listed = None
     if STDIN in paths:
         listed = read_paths(sys.stdin.buffer if sys.stdin else None, end=b"\0" if null else b"\n")
@@ -66,6 +86,7 @@ def index(
             label_from_folder=label_from_folder,
             rebuild=rebuild,
             parts=parts,
+            min_pixels=min_pixels,
             model=model,
             engine=engine,
             threads=threads,
@@ -73,6 +94,7 @@ def index(
             on_progress=progress.update,
             on_total=progress.set_total if progress.is_shown else None,
         )
+    report.removed += pruned.removed if pruned is not None else 0
     emit(render_report(report, index), format)
     if report.failed and not (report.indexed or report.unchanged or report.removed):
         click.get_current_context().exit(1)

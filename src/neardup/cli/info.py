@@ -30,6 +30,8 @@ def info(index: Path, buckets: int | None, format: str) -> None:
         "bits": opened.bits,
         "size_bytes": opened.size_bytes,
         "expected_recall": opened.expected_recall,
+        "passed_over": opened.passed_over(),
+        "roots": [{"path": str(root.path), "images": root.images, "there": root.is_there} for root in opened.roots],
     }
     shown = None
     if buckets is not None:

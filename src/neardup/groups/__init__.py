@@ -15,15 +15,16 @@ from neardup.embedding.hardware import cores
 from neardup.errors import BadInput
 from neardup.groups.assign import Assignment, Group, Ties
 from neardup.groups.folders import FolderRule, number_folders
-from neardup.groups.images import Images
-from neardup.groups.keep import KeepPolicy, keep_order
-from neardup.groups.links import Links, Totals, confirm
+from neardup.groups.images import UNKNOWN, Images
+from neardup.groups.keep import Candidates, KeepPolicy, Ranking, Reason, rank
+from neardup.groups.links import Totals, confirm
 from neardup.groups.looking import Looker, Progress
 from neardup.groups.members import DuplicateGroup, Member, pairs_of_group
 from neardup.groups.neighbours import Neighbours, neighbours_of, pairs_above, propose
 from neardup.groups.standing import Compare, Standing, settle, standing_of
 from neardup.groups.ties import ConfirmedTies, CosineTies, relation_to_keeper
 from neardup.groups.units import Units
+from neardup.groups.why import in_words
 from neardup.index import Index
 from neardup.index.notes import Pair, Verdict
 from neardup.matching.threads import without_blas_threads
@@ -69,12 +70,20 @@ def find_groups(
     run = _Run(images, units, keep or KeepPolicy(), folders)
     with Looker(images) as looker:
         if min_similarity is not None:
-            found, compare = run.by_cosine(min_similarity), None
+            found = run.by_cosine(min_similarity)
         else:
-            found, compare = run.by_looking(looker, similar, threads or cores(), on_progress, on_totals)
-        found.sort(key=lambda group: images.paths[group.members[0]])
-        for group in found:
-            yield _described(images, units, looker, group, compare)
+            found = run.by_looking(looker, similar, threads or cores(), on_progress, on_totals)
+        for group in sorted(found.groups, key=lambda group: images.paths[group.members[0]]):
+            yield _described(images, units, looker, group, found)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The groups, and what says why their members come in this order."""
+
+    groups: list[Group]
+    ranking: Ranking
+    compare: Compare | None = None  # where the pictures were looked at
 
 
 @dataclass(frozen=True)
@@ -84,10 +93,12 @@ class _Run:
     keep: KeepPolicy
     rule: FolderRule | None
 
-    def by_cosine(self, min_similarity: float) -> list[Group]:
+    def by_cosine(self, min_similarity: float) -> _Found:
         neighbours = neighbours_of(pairs_above(self.images, min_similarity), len(self.images))
         ties = CosineTies(self.images, neighbours, min_similarity)
-        return self._assign(ties, self._order(_shared_margins(self.images, neighbours)))
+        everything = np.zeros(len(self.images), np.int64)
+        margins = _shared_margins(self.images, neighbours)
+        return self._assign(ties, self._rank(margins, Standing.of(len(self.images)), everything))
 
     def by_looking(
         self,
@@ -96,43 +107,60 @@ class _Run:
         threads: int,
         on_progress: Progress,
         on_totals: Callable[[Totals], None],
-    ) -> tuple[list[Group], Compare]:
+    ) -> _Found:
         pairs, floor = propose(self.images)
         margins = _shared_margins(self.images, neighbours_of(pairs, len(self.images)))
         with without_blas_threads(), ThreadPoolExecutor(threads, "look") as pool:
             links = confirm(self.images, pairs, looker, pool, floor=floor, on_progress=on_progress)
             ties = ConfirmedTies(self.images, links, looker, similar=similar)
-            standing = standing_of(links, len(self.images))
-            order = self._order(margins, standing)
-            settle(standing, self._components(links, order), ties.look, pool, by_origin=self.keep.order == "best")
+            pixels = self.images.pixels
+            standing = standing_of(links, pixels)
+            roots = np.fromiter(map(links.roots.find, range(len(self.images))), np.int64, len(self.images))
+            components = self._components(roots, self._rank(margins, standing, roots).order)
+            by_origin = self.keep.asks_for_origin
+            settle(
+                standing, components, ties.look_closely if by_origin else ties.look, pool,
+                pixels=pixels, by_origin=by_origin,
+            )  # fmt: skip
             on_totals(links.totals)
-            return self._assign(ties, self._order(margins, standing)), ties.evidence
+            return replace(self._assign(ties, self._rank(margins, standing, roots)), compare=ties.evidence)
 
-    def _components(self, links: Links, order: NDArray[np.int64]) -> list[list[int]]:
-        """Contents that links join, those to keep first."""
+    def _components(self, roots: NDArray[np.int64], order: NDArray[np.int64]) -> list[list[int]]:
+        """Contents that links join, those to keep first; of what is damaged nothing is known to have been first."""
         found: dict[int, list[int]] = {}
-        for content in dict.fromkeys(self.images.contents[order].tolist()):
-            found.setdefault(links.roots.find(content), []).append(content)
-        return [component for component in found.values() if len(component) > 1]
+        for image in order.tolist():
+            content = int(self.images.contents[image])
+            if self.images.damaged[image] is None:
+                found.setdefault(int(roots[content]), []).append(content)
+        components = (list(dict.fromkeys(contents)) for contents in found.values())
+        return [component for component in components if len(component) > 1]
 
-    def _assign(self, ties: Ties, order: NDArray[np.int64]) -> list[Group]:
+    def _assign(self, ties: Ties, ranking: Ranking) -> _Found:
         folders = number_folders(self.images.paths, self.rule)
-        return Assignment(self.images, ties, order, self.units, self.rule, folders).run()
+        groups = Assignment(self.images, ties, ranking.order, self.units, self.rule, folders).run()
+        return _Found(groups, ranking)
 
-    def _order(self, margins: NDArray[np.float32], standing: Standing | None = None) -> NDArray[np.int64]:
-        """Images, those to keep first."""
+    def _rank(self, margins: NDArray[np.float32], standing: Standing, roots: NDArray[np.int64]) -> Ranking:
+        """Images, those to keep first; roots: (contents,) what stands for the component of each."""
         images = self.images
-        return keep_order(
-            self.keep,
+        candidates = Candidates(
             paths=images.paths,
             widths=images.widths,
             heights=images.heights,
             margins=margins,
             sizes=images.sizes,
             times=images.times,
-            containers=None if standing is None else standing.containers[images.contents],
-            derived=None if standing is None else standing.derived[images.contents],
+            taken=images.taken,
+            camera=images.camera,
+            quality=images.quality,
+            damaged=np.array([damaged is not None for damaged in images.damaged], bool),
+            containers=standing.containers[images.contents],
+            derived=standing.derived[images.contents],
+            coarse=standing.coarse[images.contents],
+            finest=standing.finest[images.contents],
+            components=roots[images.contents],
         )
+        return rank(self.keep, candidates)
 
 
 def _shared_margins(images: Images, neighbours: Neighbours) -> NDArray[np.float32]:
@@ -150,22 +178,29 @@ def _shared_margins(images: Images, neighbours: Neighbours) -> NDArray[np.float3
     return shared[images.contents]
 
 
-def _described(images: Images, units: Units, looker: Looker, group: Group, compare: Compare | None) -> DuplicateGroup:
-    """compare: where the pictures were looked at"""
+def _described(images: Images, units: Units, looker: Looker, group: Group, found: _Found) -> DuplicateGroup:
     first, *others = group.members
     keeper = int(images.contents[first])
     kept = replace(_member(images, first, keeper), relation="exact")
     members = [
-        _compared(images, looker, _member(images, image, keeper), keeper, int(images.contents[image]), compare)
+        _compared(images, looker, _member(images, image, keeper), keeper, int(images.contents[image]), found.compare)
         for image in others
     ]
     unit = units.find(keeper)
     members = [
-        replace(member, told=int(images.contents[image]) != keeper and units.find(int(images.contents[image])) == unit)
+        replace(
+            member,
+            told=int(images.contents[image]) != keeper and units.find(int(images.contents[image])) == unit,
+            why=_why(found.ranking.reason(first, image), kept, member),
+        )
         for member, image in zip(members, others, strict=True)
     ]
     members.sort(key=lambda member: (-member.similarity, os.fsencode(member.path)))
     return DuplicateGroup((kept, *members))
+
+
+def _why(reason: Reason | None, keeper: Member, member: Member) -> str | None:
+    return None if reason is None else in_words(reason, keeper, member)
 
 
 def _member(images: Images, image: int, keeper: int) -> Member:
@@ -181,6 +216,10 @@ def _member(images: Images, image: int, keeper: int) -> Member:
         digest=images.digest(content),
         label=images.labels[image],
         margin=float(images.margins[image]),
+        taken_ms=None if images.taken[image] == UNKNOWN else int(images.taken[image]),
+        camera=int(images.camera[image]),
+        quality=int(images.quality[image]) or None,
+        damaged=images.damaged[image],
     )
 
 

@@ -1,14 +1,17 @@
 """The images of an index as arrays."""
 
 import os
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neardup.images.formats import is_raw_name
 from neardup.index import Index
 
 _BLOCK_VALUES = 1 << 20
+UNKNOWN = np.iinfo(np.int64).min
 
 
 class Images:
@@ -22,12 +25,18 @@ class Images:
         rows, self.sizes, self.times = (np.empty(n, np.int64) for _ in range(3))
         self.widths, self.heights = (np.empty(n, np.int32) for _ in range(2))
         self.margins = np.empty(n, np.float32)
+        self.taken = np.empty(n, np.int64)  # milliseconds since 1970; UNKNOWN where nothing says so
+        self.camera, self.quality = np.empty(n, np.uint8), np.empty(n, np.int16)  # quality 0: not known
+        self.damaged: list[str | None] = []
         digests = np.empty((n, 32), np.uint8)
         for i, image in enumerate(index):
             self.paths.append(bytes(image.path))
             self.labels.append(image.label)
             rows[i], self.sizes[i], self.times[i] = image.row, image.size_bytes, image.mtime_ns
             self.widths[i], self.heights[i], self.margins[i] = image.width, image.height, image.margin
+            self.taken[i] = UNKNOWN if image.taken_ms is None else image.taken_ms
+            self.camera[i], self.quality[i] = image.camera, image.quality or 0
+            self.damaged.append(image.damaged)
             digests[i] = np.frombuffer(image.digest, np.uint8)
         unique_rows, first = np.unique(rows, return_index=True)
         words = digests[first].view(">u8")
@@ -41,6 +50,8 @@ class Images:
         self.norms = _norms(self.embeddings)
         # Images in the order of their contents, by path within one.
         self._by_content = np.lexsort((np.argsort(np.argsort(np.array(self.paths, object))), self.contents))
+        self.raw = np.zeros(len(self.digests), bool)  # (contents,) whether a camera's RAW file
+        self.raw[self.contents] = [is_raw_name(path) for path in self.paths]
         self._starts = np.searchsorted(self.contents[self._by_content], np.arange(len(self.digests) + 1))
 
     def __len__(self) -> int:
@@ -62,6 +73,13 @@ class Images:
         """Width and height in pixels."""
         image = int(self._by_content[self._starts[content]])
         return int(self.widths[image]), int(self.heights[image])
+
+    @cached_property
+    def pixels(self) -> NDArray[np.int64]:
+        """(contents,) of each."""
+        counts = np.empty(len(self), np.int64)
+        counts[self.contents] = self.widths.astype(np.int64) * self.heights
+        return counts
 
     def content_of(self, digest: bytes) -> int | None:
         low, high = 0, len(self.digests)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 
 from neardup.errors import NeardupError, UnreadableImage
 from neardup.groups.images import Images
@@ -14,6 +15,7 @@ from neardup.groups.recent import Recent
 from neardup.images import ByteBudget, read_file
 from neardup.index.notes import Pair, record_found
 from neardup.matching.align import may_match
+from neardup.matching.closely import load_whole, look_closely, may_tell
 from neardup.matching.evidence import Evidence
 from neardup.matching.judge import MATCHER, judge
 from neardup.matching.maps import Matrix
@@ -24,6 +26,8 @@ from neardup.matching.sketch import Sketch, load_sketch, may_resemble
 # Pictures that stay decoded, keypoints that stay of others, and what stays of those that have only weak candidates.
 _KEPT_BYTES, _GLANCE_BYTES, _SKETCH_BYTES = 192 << 20, 768 << 20, 768 << 20
 _GLANCE_SIZE, _SKETCH_SIZE = 76_000, 30_000
+# What whole pictures of all threads together may take: decoded, in grey, and in blocks.
+_CLOSELY, _BYTES_A_PIXEL = ByteBudget(512 << 20), 12
 _STRANGERS = Evidence("other", 0.0)
 # Results are written to the index so often, in pairs looked at.
 _RECORD_EVERY = 2000
@@ -39,10 +43,11 @@ class Looker:
     def __init__(self, images: Images) -> None:
         self._images = images
         self._notes = images.index.notes
-        self._pictures = _Pictures(images)
+        self._pictures = _Pictures(self._read)
         self._found: dict[tuple[int, int], Evidence | None] = {}
         self._new_links: dict[Pair, str] = {}
         self._new_pixels: dict[bytes, bytes] = {}
+        self._new_doubts: set[Path] = set()  # files whose bytes are not those that were indexed
         self._lock = threading.Lock()
         self.looked_at = 0
         self.remembered = 0
@@ -83,6 +88,24 @@ class Looker:
             evidence = _STRANGERS  # one for all of them: they may be millions
         self._found[key] = evidence
         return evidence
+
+    def look_closely(self, a: int, b: int, found: Evidence) -> Evidence:
+        """The evidence of contents a < b with what their whole pixels tell, where those may tell more."""
+        if not may_tell(found, self._images.size(a), self._images.size(b)):
+            return found
+        try:
+            with _CLOSELY.reserve(_BYTES_A_PIXEL * self._pixels_of(a, b)):
+                wholes = [load_whole(self._read(content)) for content in (a, b)]
+                closely = look_closely(found, *wholes)
+        except UnreadableImage:
+            return found
+        with self._lock:
+            self._new_links[self._digests((a, b))] = json.dumps(closely.to_json())
+        self._found[a, b] = closely
+        return closely
+
+    def _pixels_of(self, *contents: int) -> int:
+        return sum(width * height for width, height in map(self._images.size, contents))
 
     def _recall(self, key: tuple[int, int]) -> Evidence | None:
         found = self._notes.link(self._digests(key), MATCHER)
@@ -133,47 +156,50 @@ class Looker:
         if known is None:
             known = b""
             with suppress(UnreadableImage):
-                known = pixel_digest(_content(self._images, content)) or b""
+                known = pixel_digest(self._read(content)) or b""
                 self._new_pixels[digest] = known
         return known
 
     def record(self) -> None:
         """Write what is new to the index."""
         with self._lock:
-            links, pixels = self._new_links, self._new_pixels
-            self._new_links, self._new_pixels = {}, {}
-        if links or pixels:
+            links, pixels, doubts = self._new_links, self._new_pixels, self._new_doubts
+            self._new_links, self._new_pixels, self._new_doubts = {}, {}, set()
+        if links or pixels or doubts:
+            folder = self._images.index.folder
             with suppress(NeardupError):
-                record_found(self._images.index.folder, pixels=pixels, links=links, matcher=MATCHER)
+                record_found(folder, pixels=pixels, links=links, matcher=MATCHER, in_doubt=doubts)
 
     def record_if_due(self) -> None:
         if len(self._new_links) >= _RECORD_EVERY:
             self.record()
 
+    def _read(self, content: int) -> bytes:
+        """The bytes of a content, from the first of its files that still holds them; else raises UnreadableImage."""
+        problem = UnreadableImage("the file is gone")
+        for image in self._images.of(content):
+            path = self._images.path(image)
+            try:
+                found = read_file(path)
+            except UnreadableImage as error:
+                problem = error
+                continue
+            if hashlib.sha256(found).digest() == self._images.digest(content):
+                return found
+            problem = UnreadableImage("changed since it was indexed; the next 'neardup index' sees to it")
+            with self._lock:
+                self._new_doubts.add(path)
+        raise problem
+
     def _digests(self, key: tuple[int, int]) -> Pair:
         return self._images.digest(key[0]), self._images.digest(key[1])
-
-
-def _content(images: Images, content: int) -> bytes:
-    """The bytes of a content, from the first of its files that still holds them; raises UnreadableImage for none."""
-    problem = UnreadableImage("the file is gone")
-    for image in images.of(content):
-        try:
-            found = read_file(images.path(image))
-        except UnreadableImage as error:
-            problem = error
-            continue
-        if hashlib.sha256(found).digest() == images.digest(content):
-            return found
-        problem = UnreadableImage("changed since it was indexed")  # the next 'neardup index' sees to it
-    raise problem
 
 
 class _Pictures:
     """Pictures by content, those used last, and more of what was seen at a glance; safe to use from several threads."""
 
-    def __init__(self, images: Images) -> None:
-        self._images = images
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
         self._budget = ByteBudget()
         self._kept: Recent[Picture | None] = Recent(_KEPT_BYTES, lambda picture: picture.size_bytes if picture else 0)
         self._glances: Recent[Glance | None] = Recent(_GLANCE_BYTES, lambda glance: _GLANCE_SIZE)
@@ -184,9 +210,10 @@ class _Pictures:
         return self._sketches.get(content, self._sketched)
 
     def _sketched(self, content: int) -> Sketch | None:
-        found = self._read(content)
+        if content in self.unreadable:
+            return None
         try:
-            return load_sketch(found, budget=self._budget) if found is not None else None
+            return load_sketch(self._read(content), budget=self._budget)
         except UnreadableImage as error:
             self.unreadable[content] = str(error)
             return None
@@ -201,21 +228,11 @@ class _Pictures:
     def get(self, content: int) -> Picture | None:
         return self._kept.get(content, self._load)
 
-    def _read(self, content: int) -> bytes | None:
+    def _load(self, content: int) -> Picture | None:
         if content in self.unreadable:
             return None
         try:
-            return _content(self._images, content)
-        except UnreadableImage as error:
-            self.unreadable[content] = str(error)
-            return None
-
-    def _load(self, content: int) -> Picture | None:
-        found = self._read(content)
-        if found is None:
-            return None
-        try:
-            picture = load_picture(found, budget=self._budget)
+            picture = load_picture(self._read(content), budget=self._budget)
         except UnreadableImage as error:
             self.unreadable[content] = str(error)
             return None

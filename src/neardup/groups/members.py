@@ -35,6 +35,11 @@ class Member:
     change: str | None = None  # what was done to the keeper to make it, in words
     shows_more: str | None = None  # what it shows that the keeper does not, in words
     told: bool = False  # a person said that it is a duplicate of the keeper
+    taken_ms: int | None = None  # since 1970, as its camera wrote it
+    camera: int = 0  # bits of what a camera wrote: neardup.images.exif
+    quality: int | None = None  # of a JPEG, 1 to 100
+    damaged: str | None = None  # what is wrong with the file though it can be decoded, in words
+    why: str | None = None  # what the keeper has over it, in words
     evidence: Evidence | None = None  # of the keeper (a) and this one (b)
 
     @property

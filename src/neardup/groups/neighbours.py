@@ -57,7 +57,7 @@ class Neighbours:
 def propose(images: Images) -> tuple[Pairs, float]:
     """Candidates for a look at the pictures, and the cosine from which on they were proposed."""
     if len(images) <= EXACT_CONTENTS:
-        keys = np.union1d(_exact_pairs(images, TIERS), _pairs_by_parts(images))
+        keys = _of_one_kind(images, np.union1d(_exact_pairs(images, TIERS), _pairs_by_parts(images)))
         return _ordered(images, keys // len(images), keys % len(images)), FLOOR
     pairs = pairs_above(images, TABLES_FLOOR)
     return pairs, TABLES_FLOOR
@@ -68,10 +68,17 @@ def pairs_above(images: Images, min_similarity: float) -> Pairs:
     parts_a, parts_b = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     least = max(-1.0, min_similarity - _ROUNDING)
     for a, b, _ in find_pairs(images.embeddings, min_similarity=least, recall=RECALL):
-        near = images.similarities(a, b) >= min_similarity
+        near = (images.similarities(a, b) >= min_similarity) & (images.raw[a] == images.raw[b])
         parts_a.append(a[near])
         parts_b.append(b[near])
     return _ordered(images, np.concatenate(parts_a), np.concatenate(parts_b))
+
+
+def _of_one_kind(images: Images, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Without pairs of a RAW file and another: a RAW is no duplicate of its JPEG, and has only its preview to show."""
+    n = max(len(images), 1)
+    kept: NDArray[np.int64] = keys[images.raw[keys // n] == images.raw[keys % n]]
+    return kept
 
 
 def neighbours_of(pairs: Pairs, contents: int) -> Neighbours:

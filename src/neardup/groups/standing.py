@@ -18,6 +18,7 @@ from neardup.matching.evidence import Evidence
 # Evidence of two contents, the first as A; None where one of them cannot be read now.
 Compare = Callable[[int, int], Evidence | None]
 
+MANY = np.iinfo(np.int64).max
 # Components from this size on are gone through on several threads, so many pairs at once.
 _LARGE = 32
 # So many are asked which one was there first, and so many of those that seem to have been are asked in turn.
@@ -32,12 +33,29 @@ class Standing:
 
     containers: NDArray[np.bool_]  # what others were pasted into
     derived: NDArray[np.bool_]  # what was made from another: cropped, framed, written over
+    coarse: NDArray[np.bool_]  # what has less detail than its pixels could hold: enlarged, blurred
+    finest: NDArray[np.int64]  # of what may be enlarged, the pixels of what it may be enlarged from; else MANY
+
+    @classmethod
+    def of(cls, contents: int) -> "Standing":
+        """Of which nothing is known yet."""
+        containers, derived, coarse = np.zeros((3, contents), bool)
+        return cls(containers, derived, coarse, np.full(contents, MANY))
+
+    def note_detail(self, a: int, b: int, found: Evidence, pixels: NDArray[np.int64]) -> None:
+        """found: of contents a and b; pixels: (contents,) of each."""
+        for content, other, side in ((a, b, "a"), (b, a, "b")):
+            self.coarse[content] |= side in (found.enlarged, found.blurred)
+            if side == found.no_finer:
+                self.finest[content] = min(self.finest[content], pixels[other])
 
 
-def standing_of(links: Links, contents: int) -> Standing:
-    """What the links themselves tell."""
-    found = Standing(np.zeros(contents, bool), np.zeros(contents, bool))
+def standing_of(links: Links, pixels: NDArray[np.int64]) -> Standing:
+    """What the links themselves tell; pixels: (contents,) of each."""
+    found = Standing.of(len(pixels))
     for (a, b), evidence in links.evidence.items():
+        if evidence.is_confirmed:
+            found.note_detail(a, b, evidence, pixels)
         found.containers[a] |= is_container(evidence)
         found.containers[b] |= is_container(evidence.reversed())
         found.derived[b] |= evidence.original == "a"
@@ -51,20 +69,29 @@ def settle(
     compare: Compare,
     threads: ThreadPoolExecutor,
     *,
+    pixels: NDArray[np.int64],
     by_origin: bool,
 ) -> None:
     """Find out what of each component was made from the rest; the first of what is left has then met all others.
 
     components: contents, the one to keep first
+    pixels:     (contents,) of each
     by_origin:  whether that one gives way to what it was made from; else only to what it holds
     """
+
+    def noted(a: int, b: int) -> Evidence | None:
+        found = compare(a, b)
+        if found is not None and found.is_confirmed:
+            standing.note_detail(a, b, found, pixels)
+        return found
+
     small: list[list[int]] = []
     for component in components:
         if len(component) < _LARGE:
             small.append(component)
         else:
-            _settle(standing, component, _several(compare, threads), by_origin=by_origin)
-    list(threads.map(lambda component: _settle(standing, component, _one_by_one(compare), by_origin=by_origin), small))
+            _settle(standing, component, _several(noted, threads), by_origin=by_origin)
+    list(threads.map(lambda component: _settle(standing, component, _one_by_one(noted), by_origin=by_origin), small))
 
 
 _CompareAll = Callable[[int, Sequence[int]], Iterator[Evidence | None]]

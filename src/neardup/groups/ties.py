@@ -135,6 +135,23 @@ class ConfirmedTies:
             return None
         return found if first == a else found.reversed()
 
+    def look_closely(self, a: int, b: int) -> Evidence | None:
+        """As `look`, and at the whole pixels where A may have more of them than detail, or may be a copy of B."""
+        found = self.look(a, b)
+        if found is None or not self._is_doubtful(a, b):
+            return found
+        oriented = found if a < b else found.reversed()
+        closely = self._looker.look_closely(min(a, b), max(a, b), oriented)
+        return closely if a < b else closely.reversed()
+
+    def _is_doubtful(self, a: int, b: int) -> bool:
+        """Whether A seems to be better than B by what a copy can have, too: more pixels, or as many less compressed."""
+        (width_a, height_a), (width_b, height_b) = self._images.size(a), self._images.size(b)
+        if width_a * height_a != width_b * height_b:
+            return width_a * height_a > width_b * height_b
+        quality_a, quality_b = (int(self._images.quality[self._images.of(content)[0]]) for content in (a, b))
+        return quality_b > 0 and (quality_a == 0 or quality_a > quality_b)
+
     def _through_a_copy(self, keeper: int, content: int) -> Evidence | None:
         """Noise, strong compression and writing hide a little each, and together too much.
 

@@ -5,7 +5,7 @@ find_images ─▶ Path ─ read_file ─▶ bytes ─ decode_image ─▶ Decod
 
 from neardup.images.budget import ByteBudget
 from neardup.images.decode import DECODER, Decoded, decode_image, load_image
-from neardup.images.files import MAX_FILE_BYTES, modified_ns, read_file
+from neardup.images.files import MAX_FILE_BYTES, FileStat, modified_ns, read_file, stat_of
 from neardup.images.find import OnError, find_images
 from neardup.images.margin import flat_margin, margin_mask
 
@@ -14,6 +14,7 @@ __all__ = [
     "MAX_FILE_BYTES",
     "ByteBudget",
     "Decoded",
+    "FileStat",
     "OnError",
     "decode_image",
     "find_images",
@@ -22,4 +23,5 @@ __all__ = [
     "margin_mask",
     "modified_ns",
     "read_file",
+    "stat_of",
 ]

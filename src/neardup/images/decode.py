@@ -10,7 +10,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from itertools import islice, takewhile
@@ -23,10 +23,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from neardup.errors import UnreadableImage
+from neardup.images import jpeg_xl
 from neardup.images.budget import ByteBudget
+from neardup.images.damage import damage_of, watched
+from neardup.images.exif import UNTOLD, Taken, read_taken
 from neardup.images.files import read_file, shown
 from neardup.images.formats import HEAD_BYTES, PLUGINS, WEAK_FORMATS, format_of
+from neardup.images.markers import SCAN, markers
+from neardup.images.quality import jpeg_quality
+from neardup.images.raw import can_read_raw, is_raw, preview_of
 from neardup.images.tiff import first_directory
+from neardup.packages import how_to_install
 
 # Recorded in an index. Change the last word whenever the same file gives other pixels than before.
 DECODER = f"pillow-{PIL.__version__} draft-reduce-2"
@@ -49,9 +56,8 @@ _STORAGE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;
 # Levels below white that nobody sees on it.
 _INVISIBLE = 32
 # Bytes a pixel that these decoders hold beside it.
-_DECODER_BYTES = {"JPEG2000": 16, "HEIF": 10, "AVIF": 10, "WEBP": 8}
+_DECODER_BYTES = {"JPEG2000": 16, "HEIF": 10, "AVIF": 10, "WEBP": 8, "JXL": 20}
 
-_SCAN = 0xDA  # JPEG's marker
 _STRIP_OFFSETS, _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS = 273, 322, 323, 324  # TIFF's tags
 _ORIENTATION_TAG = 0x0112
 _TRANSPOSITIONS = {
@@ -78,6 +84,17 @@ class Decoded:
     width: int  # of the whole upright image
     height: int
     format: str  # Pillow's name: JPEG, PNG, HEIF, ...
+    taken: Taken = UNTOLD
+    quality: int | None = None  # of a JPEG, 1 to 100 as libjpeg counts
+    damaged: str | None = None  # what is wrong with the file though it can be decoded, in words
+
+
+@dataclass(frozen=True)
+class JpegGrid:
+    """On what a JPEG's picture was quantised."""
+
+    steps: NDArray[np.uint8]  # (8, 8) of its luminance, as (vertical, horizontal) frequencies
+    orientation: int  # EXIF's, of the stored picture
 
 
 def load_image(source: Path | bytes, *, size: int | None = None) -> NDArray[np.uint8]:
@@ -105,9 +122,13 @@ def decode_image(content: bytes, *, size: int | None = None, budget: ByteBudget 
     the caller, on whatever is wrong with the content: also where it is truncated, and where it has more than MAX_PIXELS
     or needs more than MAX_DECODED_PIXELS at once.
     """
+    if can_read_raw() and is_raw(content):
+        return _decode_raw(content, size, budget)
     name = format_of(content[:HEAD_BYTES])
     try:
-        image = _open(content, name)
+        # This one decodes while it opens.
+        with budget.reserve(len(content) + _jpeg_xl_bytes(content)) if budget and name == "JXL" else nullcontext():
+            image = _open(content, name)
         width, height = image.size
         reducible = image.format in ("JPEG", "MPO")
         coefficients = _coefficient_bytes(image, content) if reducible else 0
@@ -119,21 +140,71 @@ def decode_image(content: bytes, *, size: int | None = None, budget: ByteBudget 
             # The stream within may be larger than the container says, and it is decoded by all cores: one at a time.
             needed = max(needed, budget.limit)
         with budget.reserve(needed) if budget else nullcontext():
+            watch = watched(image, content) if reducible else None
             image.load()
             if not reducible:
                 width, height = image.size  # some containers tell the size only now, and TIFF is turned upright
+            damaged = damage_of(image, content, watch)
             orientation = _orientation(image)
             upright = _on_ground(_reduced(_eight_bits(image), size))
             if orientation in _TRANSPOSITIONS:
                 upright = upright.transpose(_TRANSPOSITIONS[orientation])
             if orientation >= 5:
                 width, height = height, width
-            return Decoded(np.asarray(upright), width, height, image.format or name or "")
+            return Decoded(
+                np.asarray(upright), width, height, image.format or name or "",
+                _taken(image, content), _quality(image), damaged,
+            )  # fmt: skip
     except UnreadableImage:
         raise
     # Decoders of damaged files raise nearly everything: SyntaxError, IndexError, struct.error, MemoryError, ...
     except Exception as error:
         raise UnreadableImage(_reason(error, name)) from error
+
+
+def _decode_raw(content: bytes, size: int | None, budget: ByteBudget | None) -> Decoded:
+    with budget.reserve(3 * len(content)) if budget else nullcontext():
+        preview = preview_of(content)
+    if preview.pixels is None:
+        decoded = decode_image(preview.jpeg, size=size, budget=budget)
+        return replace(decoded, format="RAW")
+    height, width = preview.pixels.shape[:2]
+    _check_pixels(width, height, (width, height), reduced=False)
+    return Decoded(np.asarray(_reduced(Image.fromarray(preview.pixels), size)), width, height, "RAW")
+
+
+def _jpeg_xl_bytes(content: bytes) -> int:
+    """Upper estimate of what decoding a JPEG XL takes; raises UnreadableImage where that is more than is given."""
+    if not jpeg_xl.can_read_jpeg_xl():
+        missing = f"JPEG XL is read with a package more: {how_to_install('pillow_jxl')}"
+        raise UnreadableImage(missing) from ImportError("pillow_jxl")
+    width, height = jpeg_xl.size_of(content)
+    if not width:
+        raise UnreadableImage("damaged JXL file: states no size")
+    _check_pixels(width, height, (width, height), reduced=False)
+    return width * height * _DECODER_BYTES["JXL"]
+
+
+def jpeg_grid(content: bytes) -> JpegGrid | None:
+    """Of a file's content; None where it is no JPEG, or not one that can be opened."""
+    try:
+        if format_of(content[:HEAD_BYTES]) not in ("JPEG", "MPO"):
+            return None
+        image = _open(content, "JPEG")
+        steps = np.array(image.quantization[0], np.uint16)
+        if steps.shape != (64,) or steps.min() < 1:
+            return None
+        return JpegGrid(np.minimum(steps, 255).astype(np.uint8).reshape(8, 8), _orientation(image))
+    except Exception:  # as of damaged files above
+        return None
+
+
+def turned_back(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Upright pixels as a file of this EXIF orientation stores them."""
+    if orientation not in _TRANSPOSITIONS:
+        return pixels
+    back = {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}.get(orientation, _TRANSPOSITIONS[orientation])
+    return np.asarray(Image.fromarray(pixels).transpose(back))
 
 
 def _open(content: bytes, name: str | None) -> Any:
@@ -159,6 +230,8 @@ def _open_as(content: bytes, name: str) -> Any:
         from pillow_heif import HeifImageFile
 
         return HeifImageFile(io.BytesIO(content), "")
+    if name == "JXL":
+        return _open_jpeg_xl(content)
     import_module(f"PIL.{PLUGINS[name]}")
     if name == "TIFF":
         _silence_libtiff()
@@ -166,6 +239,11 @@ def _open_as(content: bytes, name: str) -> Any:
     if accept and (refused := accept(content[:16])) is not True:
         raise UnreadableImage(refused if isinstance(refused, str) else f"not a {name} file")
     return factory(io.BytesIO(content), "")
+
+
+def _open_jpeg_xl(content: bytes) -> Any:
+    _jpeg_xl_bytes(content)
+    return import_module("pillow_jxl.JpegXLImagePlugin").JXLImageFile(io.BytesIO(content), "")
 
 
 @cache
@@ -196,7 +274,7 @@ def _check_tiff(content: bytes) -> None:
 
 def _check_segments(content: bytes) -> None:
     """Refuse a JPEG of very many segments before its first scan."""
-    segments = takewhile(lambda marker: marker[0] != _SCAN, _markers(content))
+    segments = takewhile(lambda marker: marker[0] != SCAN, markers(content))
     if next(islice(segments, MAX_SEGMENTS, None), None):
         raise UnreadableImage(f"a JPEG of more than {MAX_SEGMENTS} segments; save it anew to make it readable")
 
@@ -248,30 +326,29 @@ def _coefficient_bytes(image: Any, content: bytes) -> int:
 
 def _scans(content: bytes) -> Iterator[int]:
     """Number of components of each scan of a JPEG, up to the end of its first image (ITU-T T.81, annex B)."""
-    for code, position in _markers(content):
-        if code == _SCAN:
+    for code, position in markers(content):
+        if code == SCAN:
             yield content[position + 2] if position + 2 < len(content) else 0
-
-
-def _markers(content: bytes) -> Iterator[tuple[int, int]]:
-    """Codes of a JPEG's markers and where their lengths stand, up to the end of its first image."""
-    position = 2
-    # FF 01 and FF D0 to D7 stand alone, without a length.
-    while marker := re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd7])").search(content, position):
-        code, position = marker[1][0], marker.end()
-        if code == 0xD9:
-            return
-        yield code, position
-        position += int.from_bytes(content[position : position + 2], "big")
 
 
 def _orientation(image: Any) -> int:
     """EXIF orientation, 1 (upright) where it is missing, out of range or unreadable."""
+    if image.format == "JXL" and not image.jpeg:  # turned upright already, whatever its Exif says
+        return 1
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # the same variety as above, and the pixels are good
         return 1
     return value if isinstance(value, int) and value in _TRANSPOSITIONS else 1
+
+
+def _taken(image: Any, content: bytes) -> Taken:
+    exif = content if image.format == "TIFF" else image.info.get("exif")
+    return read_taken(exif) if isinstance(exif, bytes) else UNTOLD
+
+
+def _quality(image: Any) -> int | None:
+    return jpeg_quality(image.quantization) if image.format in ("JPEG", "MPO") else None
 
 
 def _eight_bits(image: Any) -> Any:

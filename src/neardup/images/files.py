@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from neardup.errors import UnreadableImage
 from neardup.images.formats import HEAD_BYTES, format_of
@@ -26,6 +27,20 @@ def modified_ns(found: os.stat_result) -> int:
     File systems hold more, and a camera whose clock was wrong, or a hand-made archive, brings any date.
     """
     return max(-_LAST_NS, min(found.st_mtime_ns, _LAST_NS))
+
+
+class FileStat(NamedTuple):
+    """What tells whether a file has changed, without reading it, in numbers of at most 63 bits."""
+
+    size_bytes: int
+    mtime_ns: int
+    ctime_ns: int = 0  # when its entry changed last, which nobody sets at will; 0: nobody knows
+    inode: int = 0  # 0: it has none
+
+
+def stat_of(found: os.stat_result) -> FileStat:
+    ctime_ns = max(-_LAST_NS, min(found.st_ctime_ns, _LAST_NS))
+    return FileStat(found.st_size, modified_ns(found), ctime_ns, found.st_ino & _LAST_NS)
 
 
 def begins_like_an_image(path: Path) -> bool:

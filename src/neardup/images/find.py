@@ -6,13 +6,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import cache
 from operator import itemgetter
 from pathlib import Path
 
 from neardup.errors import BadInput
 from neardup.images.files import begins_like_an_image, shown
-from neardup.images.formats import IMAGE_EXTENSIONS, SHARED_EXTENSIONS, UNREAD_EXTENSIONS
+from neardup.images.formats import (
+    IMAGE_EXTENSIONS,
+    JPEG_XL_EXTENSIONS,
+    RAW_EXTENSIONS,
+    SHARED_EXTENSIONS,
+    UNREAD_EXTENSIONS,
+)
 from neardup.images.globs import Globs
+from neardup.images.jpeg_xl import can_read_jpeg_xl
+from neardup.images.raw import can_read_raw
 
 OnError = Callable[[Path, OSError], None]
 
@@ -94,6 +103,7 @@ class Finder:
     passed_over: Counter[str] = field(default_factory=Counter)  # what looks like a picture and is not read, by ending
     links: int = 0  # to pictures or folders, not followed
     set_aside: list[Path] = field(default_factory=list)  # folders of moved duplicates, left out
+    volumes: list[Path] = field(default_factory=list)  # folders that begin another volume than the one above them
     _entered: set[tuple[int, int]] = field(default_factory=set)
 
     def leave_out(self, folder: Path) -> None:
@@ -104,11 +114,13 @@ class Finder:
     def images_below(self, root: Path) -> Iterator[Path]:
         """Depth first."""
         prefix = len(os.fsencode(root).rstrip(b"/")) + 1
+        volumes: list[int] = []  # of the folders under way
         pending = [iter([(os.fsencode(root), _Kind.FOLDER)])]
         while pending:
             step = next(pending[-1], None)
             if step is None:
                 pending.pop()
+                del volumes[-1:]
                 continue
             path, kind = Path(os.fsdecode(step[0])), step[1]
             try:
@@ -119,6 +131,9 @@ class Finder:
                     elif folder not in self._entered:
                         self._entered.add(folder)
                         pending.append(iter(self._entries(path, prefix)))
+                        if volumes and volumes[-1] != folder[0]:
+                            self.volumes.append(path)
+                        volumes.append(folder[0])
                 elif kind is _Kind.IMAGE or begins_like_an_image(path):
                     yield path
             except FileNotFoundError:
@@ -175,6 +190,13 @@ class Finder:
         return kind
 
 
+@cache
+def _readable() -> frozenset[bytes]:
+    """Endings of images, those among them that a package more makes readable."""
+    jpeg_xl = JPEG_XL_EXTENSIONS if can_read_jpeg_xl() else frozenset()
+    return IMAGE_EXTENSIONS | jpeg_xl | (RAW_EXTENSIONS if can_read_raw() else frozenset())
+
+
 def _ending(name: bytes) -> bytes:
     return name.rpartition(b".")[2].lower() if b"." in name else b""
 
@@ -182,6 +204,6 @@ def _ending(name: bytes) -> bytes:
 def _kind(name: bytes) -> _Kind | None:
     """What a file of this name may be, None for nothing of interest."""
     ending = _ending(name)
-    if ending in IMAGE_EXTENSIONS:
+    if ending in _readable():
         return _Kind.IMAGE
     return _Kind.UNKNOWN if not ending or ending in SHARED_EXTENSIONS else None

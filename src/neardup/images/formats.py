@@ -1,7 +1,7 @@
 """Which formats are decoded, and how a file of each is recognised by its name and by its first bytes.
 
-EPS, PDF and WMF are left out (they are programs, and Pillow would start another process for them), and so are camera
-RAW formats (Pillow would show the small preview inside, if anything).
+EPS, PDF and WMF are left out (they are programs, and Pillow would start another process for them). JPEG XL and camera
+RAW formats need a package more: pillow-jxl-plugin, rawpy.
 """
 
 # As many first bytes as `format_of` looks at.
@@ -22,7 +22,9 @@ RAW_EXTENSIONS = frozenset(
     b" sr2 srf srw x3f".split()
 )
 
-# What looks like a picture to a person, and is not read: also drawings, JPEG XL, and films.
+JPEG_XL_EXTENSIONS = frozenset((b"jxl",))
+
+# What looks like a picture to a person, and is not read, at least not without a package more: also drawings and films.
 UNREAD_EXTENSIONS = RAW_EXTENSIONS | frozenset(
     b"svg svgz jxl mov mp4 m4v avi mkv webm mts m2ts mpg mpeg 3gp 3g2 wmv flv vob insv".split()
 )
@@ -72,6 +74,8 @@ _PREFIXES = (
     (b"II+\0", "TIFF"),
     (b"MM\0+", "TIFF"),
     (b"\xff\x4f\xff\x51", "JPEG2000"),
+    (b"\xff\x0a", "JXL"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "JXL"),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG2000"),
     (b"icns", "ICNS"),
     (b"8BPS\0\x01", "PSD"),
@@ -112,6 +116,11 @@ def format_of(head: bytes) -> str | None:
     if head[:1] == b"\n" and head[1:2] in b"\0\2\3\5" and head[2:3] in b"\0\1" and head[3:4] in b"\1\2\4\x08":
         return "PCX" if len(head) > 12 else None
     return None
+
+
+def is_raw_name(path: bytes) -> bool:
+    """Whether a file's name is that of a camera's RAW format."""
+    return path.rpartition(b".")[2].lower() in RAW_EXTENSIONS
 
 
 def _iso_media_format(head: bytes) -> str | None:

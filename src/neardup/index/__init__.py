@@ -4,6 +4,7 @@ import os
 import sqlite3
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,17 +18,32 @@ from numpy.typing import NDArray
 from neardup import search
 from neardup.errors import BadInput, DamagedIndex, ModelMismatch
 from neardup.index import catalog, store
-from neardup.index.catalog import Hashing, Model
+from neardup.index.catalog import IN_DOUBT, Hashing, Model
 from neardup.index.notes import Notes
+from neardup.index.roots import Away, Root, moved, moves_of, outermost, range_below, read_roots
 from neardup.index.store import CATALOG, REBUILD, Segment, SegmentRecord
 from neardup.index.writer import FileState, IndexWriter, open_writer
 from neardup.lsh import draw_hyperplanes, find_candidates, tune
 from neardup.lsh.probing import MAX_PROBES
 from neardup.lsh.tuning import expected_recall
 
-__all__ = ["Bucket", "FileState", "Index", "IndexWriter", "IndexedImage", "Match", "Model", "QueryResult"]
+__all__ = [
+    "IN_DOUBT",
+    "Away",
+    "Bucket",
+    "FileState",
+    "Index",
+    "IndexWriter",
+    "IndexedImage",
+    "Match",
+    "Model",
+    "QueryResult",
+    "Root",
+]
 
 _IMAGES_AT_A_TIME = 4096
+# The year 9999, and characters.
+_LATEST_MS, _LONGEST_WORDS = 253_402_300_800_000, 200
 
 
 @dataclass(frozen=True)
@@ -70,6 +86,10 @@ class IndexedImage(NamedTuple):
     width: int  # pixels, upright
     height: int
     margin: float  # share of the area that is a flat margin
+    taken_ms: int | None  # since 1970, as its camera wrote it
+    camera: int  # bits of what a camera wrote: neardup.images.exif
+    quality: int | None  # of a JPEG, 1 to 100
+    damaged: str | None  # what is wrong with the file though it can be decoded, in words
     row: int  # of `Index.embeddings`, numbered across them
 
 
@@ -90,6 +110,7 @@ class Index:
             self.hashing: Hashing | None = settings[1] if settings else None
             records = catalog.read_segments(self._connection, self._path)
             self._dead = catalog.read_dead(self._connection)
+            self._moves = moves_of(self._connection, folder, self._path)
             self.images = int(self._connection.execute("SELECT count(*) FROM images").fetchone()[0])
         self._segments = [self._open_segment(folder, record) for record in records]
         self._offsets = np.cumsum([0, *(record.rows for record in records)])
@@ -200,6 +221,26 @@ class Index:
             return None
         # What the first and the last begin with alike, all in between begin with.
         return Path(os.path.commonpath([self._decode_path(end).parent for end in ends]))
+
+    @cached_property
+    def roots(self) -> list[Root]:
+        """The folders that were indexed, and the volumes that were met below them, by path."""
+        with self._lock, catalog.damage_named(self._path):
+            found = [(*root, self._count_below(root[0])) for root in read_roots(self._connection, self._path).items()]
+        roots = [Root(self._decode_path(path), kinds, images) for path, kinds, images in found]
+        return sorted(roots, key=lambda root: os.fsencode(root.path))
+
+    def _count_below(self, root: bytes) -> int:
+        select = "SELECT count(*) FROM images WHERE path >= ? AND path < ?"
+        return int(self._connection.execute(select, range_below(root)).fetchone()[0])
+
+    def passed_over(self) -> dict[str, int]:
+        """Files that look like pictures and were not read when their folders were indexed, by kind, the most first."""
+        by_path = {os.fsencode(root.path): root for root in self.roots}
+        kinds: Counter[str] = Counter()
+        for path in outermost(by_path):
+            kinds.update(by_path[path].passed_over)
+        return dict(sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0])))
 
     @property
     def tables(self) -> int | None:
@@ -392,6 +433,8 @@ class Index:
         return [(self._decode_path(path), catalog.decode_name(label), *facts) for path, label, *facts in found]
 
     def _decode_path(self, path: object) -> Path:
+        if self._moves and isinstance(path, bytes):
+            path = moved(path, self._moves)
         name = catalog.decode_name(path)
         if not name or "\0" in name:
             raise DamagedIndex(f"{self._path}: an image without a path; {REBUILD}")
@@ -402,17 +445,19 @@ class Index:
         with catalog.damage_named(self._path):
             cursor = self._connection.cursor()
             select = (
-                "SELECT path, label, size_bytes, mtime_ns, digest, width, height, margin, contents.id"
+                "SELECT path, label, size_bytes, mtime_ns, digest, width, height, margin, taken_ms, camera, quality,"
+                " damaged, contents.id"
                 " FROM images CROSS JOIN contents ON contents.id = images.content ORDER BY images.content, path"
             )
             with self._lock:
                 cursor.execute(select)
             count = 0
             while block := self._fetch(cursor):
-                rows = self._rows_of(np.array([image[8] for image in block], np.int64))
+                rows = self._rows_of(np.array([image[-1] for image in block], np.int64))
                 for image, row in zip(block, rows.tolist(), strict=True):
-                    path, label, *facts = image[:8]
-                    self._check_facts(*facts)
+                    path, label, *facts = image[:-1]
+                    self._check_facts(*facts[:6])
+                    self._check_origin(*facts[6:])
                     yield IndexedImage._make((self._decode_path(path), catalog.decode_name(label), *facts, row))
                 count += len(block)
         if count != self.images:
@@ -427,6 +472,14 @@ class Index:
         good = good and isinstance(digest, bytes) and len(digest) == 32
         if not good or not isinstance(margin, float) or not 0 <= margin < 1:
             raise DamagedIndex(f"{self._path}: what it says of an image cannot be so; {REBUILD}")
+
+    def _check_origin(self, taken_ms: object, camera: object, quality: object, damaged: object) -> None:
+        """What an index from elsewhere says of a picture's origin is shown, and sorted by."""
+        good = taken_ms is None or (isinstance(taken_ms, int) and abs(taken_ms) < _LATEST_MS)
+        good = good and isinstance(camera, int) and 0 <= camera < 256
+        good = good and (quality is None or (isinstance(quality, int) and 0 < quality <= 100))
+        if not good or not (damaged is None or (isinstance(damaged, str) and len(damaged) <= _LONGEST_WORDS)):
+            raise DamagedIndex(f"{self._path}: what it says of an image's origin cannot be so; {REBUILD}")
 
     def _fetch(self, cursor: sqlite3.Cursor) -> list[Any]:
         with self._lock:

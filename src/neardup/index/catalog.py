@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.errors import BadInput, DamagedIndex
+from neardup.index.roots import settle_home
 from neardup.index.store import CATALOG, REBUILD, SEGMENTS, SegmentRecord
 from neardup.lsh.hyperplanes import LARGEST_DIM
 
 APPLICATION_ID = 0x6E647570  # "ndup"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 # Names that come from the file system are BLOBs (os.fsencode), so that those that are not UTF-8 survive.
 # A reader refuses any table, index, trigger or view that is not exactly one of these.
@@ -31,19 +32,25 @@ SCHEMA = {
     "contents": (
         "CREATE TABLE contents (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,"  # SHA-256 of the file
         " width INTEGER NOT NULL, height INTEGER NOT NULL,"  # pixels, upright
-        " margin REAL NOT NULL DEFAULT 0)"  # share of the area that is a flat margin
+        " margin REAL NOT NULL DEFAULT 0,"  # share of the area that is a flat margin
+        # When it was taken, milliseconds since 1970; bits of what a camera wrote (neardup.images.exif); of a JPEG its
+        # quality, 1 to 100; in words what is wrong with a file that could be decoded. NULL: not known, or nothing.
+        " taken_ms INTEGER, camera INTEGER NOT NULL DEFAULT 0, quality INTEGER, damaged TEXT)"
     ),
     "images": (
         "CREATE TABLE images (path BLOB PRIMARY KEY, size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,"
-        " content INTEGER NOT NULL, label BLOB) WITHOUT ROWID"
+        " content INTEGER NOT NULL, label BLOB,"
+        # When the file's entry changed last, and its number: 0 where nobody knows. See IN_DOUBT.
+        " ctime_ns INTEGER NOT NULL DEFAULT 0, inode INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID"
     ),
     "images_by_content": "CREATE INDEX images_by_content ON images (content)",
+    "images_by_inode": "CREATE INDEX images_by_inode ON images (inode)",
     # Contents that no image has any more; their rows leave the segments when those are next rewritten.
     "dead": "CREATE TABLE dead (content INTEGER PRIMARY KEY)",
     # Files that could not be decoded, and by which decoder: tried again when the file or the decoder changes.
     "failures": (
         "CREATE TABLE failures (path BLOB PRIMARY KEY, size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,"
-        " decoder TEXT NOT NULL, error BLOB NOT NULL) WITHOUT ROWID"
+        " decoder TEXT NOT NULL, error BLOB NOT NULL, ctime_ns INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID"
     ),
     # Row count, lowest and highest content id, file sizes in bytes; AUTOINCREMENT never gives a number twice.
     "segments": (
@@ -66,12 +73,35 @@ SCHEMA = {
     ),
     # Embeddings of parts of a content, where they were asked for: (parts, dim) float16, little-endian.
     "parts": "CREATE TABLE parts (content INTEGER PRIMARY KEY, embeddings BLOB NOT NULL)",
+    # What contents looked like of which a person said something, by the SHA-256 of their files, and their names: so
+    # that what was said holds when a tag is written into a file. A rebuild keeps it.
+    "looks": (
+        "CREATE TABLE looks (digest BLOB PRIMARY KEY, name BLOB NOT NULL, width INTEGER NOT NULL,"
+        " height INTEGER NOT NULL, pixels BLOB NOT NULL) WITHOUT ROWID"  # empty where they could not be decoded
+    ),
+    "looks_by_name": "CREATE INDEX looks_by_name ON looks (name)",
+    # Folders that `index` was given, and volumes that it met below them; what was passed over there, by kind, as JSON.
+    "roots": "CREATE TABLE roots (path BLOB PRIMARY KEY, passed_over TEXT NOT NULL) WITHOUT ROWID",
+    # Where this folder lay when it was last written to: one row.
+    "home": "CREATE TABLE home (path BLOB PRIMARY KEY) WITHOUT ROWID",
 }
+# In place of a ctime: the bytes were found to be others than were indexed, whatever size and times say.
+IN_DOUBT = -1
 # From a format version to the next: statements that leave exactly the next version's SCHEMA. Writers run them on the
 # file, readers on a copy in memory.
 UPGRADES: dict[int, tuple[str, ...]] = {
     1: ("ALTER TABLE contents ADD COLUMN margin REAL NOT NULL DEFAULT 0",),
     2: (SCHEMA["links"], SCHEMA["parts"]),
+    3: (
+        "ALTER TABLE images ADD COLUMN ctime_ns INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE images ADD COLUMN inode INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE failures ADD COLUMN ctime_ns INTEGER NOT NULL DEFAULT 0",
+        *(SCHEMA[name] for name in ("images_by_inode", "looks", "looks_by_name", "roots", "home")),
+        "ALTER TABLE contents ADD COLUMN taken_ms INTEGER",
+        "ALTER TABLE contents ADD COLUMN camera INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE contents ADD COLUMN quality INTEGER",
+        "ALTER TABLE contents ADD COLUMN damaged TEXT",
+    ),
 }
 
 # A rollback journal ends in this where it belongs to a transaction over several files, and names one of them.
@@ -331,6 +361,7 @@ def open_to_write(folder: Path, *, rebuild: bool) -> sqlite3.Connection:
             _create(connection)
         _upgrade(connection)
         _check(connection, path)
+        settle_home(connection, folder, path)
     except BaseException:
         connection.close()
         raise

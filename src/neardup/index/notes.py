@@ -2,9 +2,10 @@
 two of them (verdicts), what comparing them has found (links), and what their pixels are (pixel digests)."""
 
 import json
+import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -70,9 +71,34 @@ def load_verdicts(folder: Path) -> dict[Pair, Verdict]:
         return Notes(connection, threading.Lock(), folder / store.CATALOG).verdicts()
 
 
-def record_found(folder: Path, *, pixels: Mapping[bytes, bytes], links: Mapping[Pair, str], matcher: int) -> None:
-    """Keep what looking at pictures has found; raises IndexLocked, BadInput, DamagedIndex, IndexNotWritten."""
+def record_doubts(folder: Path, paths: Iterable[Path]) -> None:
+    """Files that hold other bytes than were indexed: the next `index` reads them, whatever their size and times say.
+
+    Raises IndexLocked, BadInput, DamagedIndex, IndexNotWritten.
+    """
     with writable_catalog(folder) as connection:
+        _doubt(connection, paths)
+
+
+def _doubt(connection: sqlite3.Connection, paths: Iterable[Path]) -> None:
+    rows = ((catalog.IN_DOUBT, os.fsencode(path)) for path in paths)
+    connection.executemany("UPDATE images SET ctime_ns = ? WHERE path = ?", rows)
+
+
+def record_found(
+    folder: Path,
+    *,
+    pixels: Mapping[bytes, bytes],
+    links: Mapping[Pair, str],
+    matcher: int,
+    in_doubt: Iterable[Path] = (),
+) -> None:
+    """Keep what looking at pictures has found, `in_doubt` as `record_doubts` does.
+
+    Raises IndexLocked, BadInput, DamagedIndex, IndexNotWritten.
+    """
+    with writable_catalog(folder) as connection:
+        _doubt(connection, in_doubt)
         connection.executemany("REPLACE INTO pixels VALUES (?, ?)", pixels.items())
         rows = ((*pair, matcher, found) for pair, found in links.items())
         connection.executemany("REPLACE INTO links VALUES (?, ?, ?, ?)", rows)

@@ -1,6 +1,6 @@
-"""The index folder, format 3: its files, and what holds at every instant.
+"""The index folder, format 4: its files, and what holds at every instant.
 
-    catalog.sqlite      SQLite, application_id 0x6E647570 ("ndup"), user_version 3; its tables stand in catalog.py.
+    catalog.sqlite      SQLite, application_id 0x6E647570 ("ndup"), user_version 4; its tables stand in catalog.py.
                         WAL where the file system allows it: catalog.sqlite-wal and -shm are part of it then.
     segments/<number>/  immutable, listed in the catalogue with row count and file sizes; a number is never used twice
         embeddings.npy  (n, dim) float16     rows of unit length before rounding

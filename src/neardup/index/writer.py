@@ -15,8 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.errors import BadInput, DamagedIndex, IndexNotWritten, ModelMismatch, NeardupError
-from neardup.index import catalog, owner, store
+from neardup.index import catalog, looks, owner, store
+from neardup.index import roots as roots_of
 from neardup.index.catalog import Hashing, Model, decode_name
+from neardup.index.looks import Look
+from neardup.index.roots import Away, Root, is_at_or_below, is_away, outermost, range_below
 from neardup.index.store import CATALOG, REBUILD, Segment, SegmentRecord
 from neardup.lsh import HashTables, draw_hyperplanes, signatures
 
@@ -39,6 +42,8 @@ class FileState(NamedTuple):
     content: int | None
     label: str | None
     error: str | None
+    ctime_ns: int = 0  # 0: not known; IN_DOUBT: its bytes were found to be others
+    inode: int = 0  # 0: not known
 
 
 @contextmanager
@@ -87,9 +92,13 @@ def _encoded(name: str | None) -> bytes | None:
     return None if name is None else os.fsencode(name)
 
 
-def _check_stat(path: Path, size_bytes: int, mtime_ns: int) -> None:
-    if not (0 <= size_bytes < 2**63 and -(2**63) <= mtime_ns < 2**63):
-        raise BadInput(f"{path}: {size_bytes} bytes, modified at {mtime_ns} ns: more than the catalogue holds")
+def _check_stat(path: Path, size_bytes: int, mtime_ns: int, ctime_ns: int, inode: int = 0) -> None:
+    times_fit = all(-(2**63) <= time_ns < 2**63 for time_ns in (mtime_ns, ctime_ns))
+    if not (0 <= size_bytes < 2**63 and times_fit and 0 <= inode < 2**63):
+        raise BadInput(
+            f"{path}: {size_bytes} bytes, modified at {mtime_ns} ns, changed at {ctime_ns} ns, inode {inode}:"
+            " more than the catalogue holds"
+        )
 
 
 def _whole(method: Callable[Concatenate["IndexWriter", _P], _R], /) -> Callable[Concatenate["IndexWriter", _P], _R]:
@@ -173,7 +182,7 @@ class IndexWriter:
             # Part of the first commit: until then readers and a crash find the old index. From then on the new one
             # grows by commits like any other, so that an interrupted rebuild is resumed by an ordinary run, and needs
             # no room for two. Waiting for the whole would lose hours of work to protect what can be computed again.
-            for table in ("images", "contents", "dead", "failures", "segments", "meta", "pixels", "parts"):
+            for table in ("images", "contents", "dead", "failures", "segments", "meta", "pixels", "parts", "roots"):
                 self._connection.execute(f"DELETE FROM {table}")
         settings = catalog.read_settings(self._connection, path)
         is_empty = self._connection.execute("SELECT 1 FROM contents LIMIT 1").fetchone() is None
@@ -207,14 +216,28 @@ class IndexWriter:
         """What is recorded of a file; None when it is new, or failed under another decoder."""
         key = os.fsencode(path)
         row = self._connection.execute(
-            "SELECT size_bytes, mtime_ns, content, label, NULL FROM images WHERE path = ? UNION ALL "
-            "SELECT size_bytes, mtime_ns, NULL, NULL, error FROM failures WHERE path = ? AND decoder = ?",
+            "SELECT size_bytes, mtime_ns, content, label, NULL, ctime_ns, inode FROM images WHERE path = ? UNION ALL "
+            "SELECT size_bytes, mtime_ns, NULL, NULL, error, ctime_ns, 0 FROM failures WHERE path = ? AND decoder = ?",
             (key, key, self._model.decoder),
         ).fetchone()
         if row is None:
             return None
-        size_bytes, mtime_ns, content, label, error = row
-        return FileState(size_bytes, mtime_ns, content, decode_name(label), decode_name(error))
+        size_bytes, mtime_ns, content, label, error, ctime_ns, inode = row
+        return FileState(size_bytes, mtime_ns, content, decode_name(label), decode_name(error), ctime_ns, inode)
+
+    @_whole
+    def is_of_another(self, path: Path, state: FileState, *, inode: int) -> bool:
+        """Whether a file that the index has under another path, like this one in size and times, has this inode."""
+        select = "SELECT 1 FROM images WHERE inode = ? AND size_bytes = ? AND mtime_ns = ? AND path <> ? LIMIT 1"
+        values = inode, state.size_bytes, state.mtime_ns, os.fsencode(path)
+        return self._connection.execute(select, values).fetchone() is not None
+
+    @_whole
+    def restat(self, path: Path, *, ctime_ns: int, inode: int) -> None:
+        """Record these of an image whose size, time and bytes are those that were recorded."""
+        _check_stat(path, 0, 0, ctime_ns, inode)
+        update = "UPDATE images SET ctime_ns = ?, inode = ? WHERE path = ?"
+        self._connection.execute(update, (ctime_ns, inode, os.fsencode(path)))
 
     @_whole
     def content(self, digest: bytes) -> int | None:
@@ -224,6 +247,20 @@ class IndexWriter:
         """
         row = self._connection.execute("SELECT id FROM contents WHERE digest = ?", (digest,)).fetchone()
         return None if row is None else int(row[0])
+
+    @_whole
+    def size(self, content: int | None) -> tuple[int, int]:
+        """Width and height in pixels of a content; (0, 0) where it is not known."""
+        row = self._connection.execute("SELECT width, height FROM contents WHERE id = ?", (content,)).fetchone()
+        return (0, 0) if row is None else (row[0], row[1])
+
+    @_whole
+    def forget(self, path: Path) -> bool:
+        """Take a file out of the index; returns whether it was in it."""
+        key = os.fsencode(path)
+        removed = self._connection.execute("DELETE FROM images WHERE path = ?", (key,)).rowcount > 0
+        self._lost_images |= removed
+        return removed
 
     @_whole
     def has_parts(self, content: int | None) -> bool:
@@ -237,26 +274,35 @@ class IndexWriter:
         *,
         size_bytes: int,
         mtime_ns: int,
+        ctime_ns: int = 0,
+        inode: int = 0,
         digest: bytes,
         width: int,
         height: int,
         margin: float = 0.0,
+        taken_ms: int | None = None,
+        camera: int = 0,
+        quality: int | None = None,
+        damaged: str | None = None,
         label: str | None = None,
         embedding: NDArray[np.floating] | None = None,
         parts: NDArray[np.floating] | None = None,
     ) -> None:
         """Record an image, in place of what was recorded of this path.
 
+        ctime_ns, inode: 0 where they are not known
         digest:    SHA-256 of the file, 32 bytes
         width, height: pixels, upright
         margin:    share of the area that is a flat margin, 0 to less than 1: neardup.images.flat_margin
+        taken_ms:  when it was taken, milliseconds since 1970; camera: bits of what a camera wrote (neardup.images.exif)
+        quality:   of a JPEG, 1 to 100; damaged: what is wrong with a file that could be decoded, in words
         embedding: (dim,) floating, of unit length; None when `content(digest)` is known
         parts:     (parts, dim) likewise, of parts of the image, where they are wanted
         raises:    BadInput when these are not so, IndexNotWritten
         """
         if len(digest) != 32:
             raise BadInput(f"{path}: a SHA-256 has 32 bytes, not {len(digest)}")
-        _check_stat(path, size_bytes, mtime_ns)
+        _check_stat(path, size_bytes, mtime_ns, ctime_ns, inode)
         part_rows = None if parts is None else np.stack([self._row(path, part) for part in parts])
         content = self.content(digest)
         if content is None:
@@ -265,7 +311,8 @@ class IndexWriter:
             row = self._row(path, embedding)
             content = self._next_content
             self._connection.execute(
-                "INSERT INTO contents VALUES (?, ?, ?, ?, ?)", (content, digest, width, height, margin)
+                "INSERT INTO contents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (content, digest, width, height, margin, taken_ms, camera, quality, damaged),
             )
             self._next_content += 1
             self._pending.append(row)
@@ -279,8 +326,8 @@ class IndexWriter:
         self._lost_images |= old is not None and old != (content,)
         self._connection.execute("DELETE FROM failures WHERE path = ?", (key,))
         self._connection.execute(
-            "REPLACE INTO images VALUES (?, ?, ?, ?, ?)",
-            (key, size_bytes, mtime_ns, content, _encoded(label)),
+            "REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (key, size_bytes, mtime_ns, content, _encoded(label), ctime_ns, inode),
         )
 
     def _row(self, path: Path, embedding: NDArray[np.floating] | None) -> NDArray[np.float16]:
@@ -302,14 +349,14 @@ class IndexWriter:
         )
 
     @_whole
-    def fail(self, path: Path, *, size_bytes: int, mtime_ns: int, error: str) -> None:
+    def fail(self, path: Path, *, size_bytes: int, mtime_ns: int, error: str, ctime_ns: int = 0) -> None:
         """Record that a file cannot be decoded, in place of what was recorded of this path."""
-        _check_stat(path, size_bytes, mtime_ns)
+        _check_stat(path, size_bytes, mtime_ns, ctime_ns)
         key = os.fsencode(path)
         self._lost_images |= self._connection.execute("DELETE FROM images WHERE path = ?", (key,)).rowcount > 0
         self._connection.execute(
-            "REPLACE INTO failures VALUES (?, ?, ?, ?, ?)",
-            (key, size_bytes, mtime_ns, self._model.decoder, _encoded(error[:_LONGEST_ERROR])),
+            "REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?)",
+            (key, size_bytes, mtime_ns, self._model.decoder, _encoded(error[:_LONGEST_ERROR]), ctime_ns),
         )
 
     @_whole
@@ -325,18 +372,71 @@ class IndexWriter:
         removed = 0
         for root in roots:
             key = os.fsencode(root)
-            # What lies below '/a/b' sorts from '/a/b/' up to '/a/b0', the character after '/'.
-            below = key.rstrip(b"/")
             for table in ("images", "failures"):
                 count = run(
                     f"DELETE FROM {table} WHERE (path = ? OR (path >= ? AND path < ?))"
                     " AND path NOT IN (SELECT path FROM temp.seen)",
-                    (key, below + b"/", below + b"0"),
+                    (key, *range_below(key)),
                 ).rowcount
                 removed += count if table == "images" else 0
         run("DELETE FROM temp.seen")
         self._lost_images |= removed > 0
         return removed
+
+    @_whole
+    def look(self, path: Path, digest: bytes) -> Look | None:
+        """Name and size of a recorded file's picture, its pixels yet unknown; None where no verdict needs it."""
+        if self._connection.execute("SELECT 1 FROM looks LIMIT 1").fetchone() is None:
+            return None
+        row = self._connection.execute("SELECT width, height FROM contents WHERE digest = ?", (digest,)).fetchone()
+        return None if row is None else Look(digest, path, *row)
+
+    @_whole
+    def likely_looks(self, look: Look) -> dict[bytes, bytes]:
+        """Pixel digests, by the digests of their files, of contents with this name and size that verdicts are about."""
+        return looks.likely_looks(self._connection, look)
+
+    @_whole
+    def take_over(self, look: Look, old: Iterable[bytes]) -> None:
+        """Say of this content what was said of older ones, which have its pixels."""
+        looks.keep_look(self._connection, look)
+        for digest in old:
+            looks.take_over(self._connection, look.digest, digest)
+
+    @_whole
+    def spare_away(self, roots: Iterable[Path]) -> list[Away]:
+        """Folders at or below these, given or remembered, that are gone or empty though images are recorded there: the
+        next `remove_vanished` spares what they held."""
+        given = [os.fsencode(root) for root in roots]
+        known = {*roots_of.read_roots(self._connection, self._folder / CATALOG), *given}
+        below = (root for root in known if any(is_at_or_below(root, outer) for outer in given))
+        away: list[Away] = []
+        for root in outermost(root for root in below if is_away(root)):
+            count = 0
+            for table in ("failures", "images"):
+                count = self._connection.execute(
+                    f"INSERT OR IGNORE INTO temp.seen SELECT path FROM {table} WHERE path >= ? AND path < ?",
+                    range_below(root),
+                ).rowcount
+            if count:
+                away.append(Away(Path(os.fsdecode(root)), count))
+        return away
+
+    @_whole
+    def record_roots(self, roots: Iterable[Root], volumes: Iterable[Path]) -> None:
+        """Remember what a run was given, with what it passed over there, and volumes that it met below."""
+        roots_of.record_roots(self._connection, roots, volumes)
+
+    @_whole
+    def prune(self, root: Path) -> int | None:
+        """Forget a folder and all that is recorded below it; returns how many images, None where nothing was."""
+        key = os.fsencode(root)
+        counts = {}
+        for table in ("images", "failures", "roots"):
+            delete = f"DELETE FROM {table} WHERE path = ? OR (path >= ? AND path < ?)"
+            counts[table] = self._connection.execute(delete, (key, *range_below(key))).rowcount
+        self._lost_images |= counts["images"] > 0
+        return counts["images"] if any(counts.values()) else None
 
     def commit_if_due(self) -> bool:
         """Commit when the last one is `commit_interval_s` ago, or enough is waiting in memory."""

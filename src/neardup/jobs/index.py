@@ -1,5 +1,6 @@
 """Bring an index up to date with folders, files and data sets."""
 
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,15 +14,20 @@ from numpy.typing import NDArray
 
 from neardup.embedding import AUTO, BATCH, MANY, Embedder, load_embedder
 from neardup.embedding.hardware import cores
-from neardup.errors import IndexNotWritten
-from neardup.images import DECODER
+from neardup.errors import IndexNotWritten, NeardupError
+from neardup.images import DECODER, FileStat
 from neardup.images.find import SET_ASIDE
 from neardup.images.globs import Globs
-from neardup.index import Index, IndexWriter, Model
+from neardup.index import Away, Index, IndexWriter, Model, Root
+from neardup.jobs.changes import change_of
+from neardup.jobs.looks import keep_verdicts, remember_looks
 from neardup.prepare import Decode, Executor, Prepared, Threads, embed_views, prepare, prepare_in_order, views_of
 from neardup.sources import StoredSource
 from neardup.sources.datasets import Dataset, is_dataset, open_dataset
 from neardup.sources.walk import Walk
+
+# Among what is passed over, beside endings.
+TOO_SMALL = "too small"
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class IndexReport:
     embedded: int = 0  # different contents that went through the model
     failed: list[Failure] = field(default_factory=list)
     passed_over: Mapping[str, int] = field(default_factory=dict)  # looks like a picture and is not read, by ending
+    away: list[Away] = field(default_factory=list)  # folders that are gone or empty: what they held stays
     images: int = 0  # in the index afterwards
     seconds: float = 0.0
 
@@ -57,6 +64,7 @@ def index_images(
     label_from_folder: bool = False,
     rebuild: bool = False,
     parts: bool = False,
+    min_pixels: int = 0,
     model: str | Embedder = "default",
     engine: str = AUTO,
     threads: int | None = None,
@@ -73,6 +81,7 @@ def index_images(
     label_from_folder: keep the name of each file's folder as its label
     rebuild:           start over, with another model for instance
     parts:             embed the corners and the middle of each image, too, so that groups find what is pasted into it
+    min_pixels:        pass over pictures whose shorter side is shorter; what was indexed of them leaves the index
     model:             a name, or the path of a model's folder, for `engine` to run; or one that is loaded
     threads:           processor cores to use; None: all that this process may use
     say:               called with warnings, and before waiting for another writer
@@ -99,7 +108,7 @@ def index_images(
             say(f"Warning: {writer.warning}")
         if on_total is not None and listed is None:
             _count_aside(new_walk(), datasets, on_total)
-        indexer = Indexer(writer, embedder, executor, on_progress, parts=parts)
+        indexer = Indexer(writer, embedder, executor, on_progress, parts=parts, min_pixels=min_pixels)
         # Data sets first: where their records are files that a walk finds too, they alone have labels for them.
         sources = chain(*datasets, walk, walk.listed(listed or ()))
         try:
@@ -107,14 +116,40 @@ def index_images(
         except KeyboardInterrupt:
             say(f"Interrupted: {writer.images} images are in the index; run the same command to go on.")
             raise
+        writer.record_roots(_roots(walk, indexer.too_small), walk.volumes)
+    with suppress(NeardupError):  # another process may be writing now: the next run sees to it
+        remember_looks(index)
+    report.passed_over = _sorted(walk.passed_over, len(indexer.too_small))
+    _warn(walk, report, say)
+    return report
+
+
+def _roots(walk: Walk, too_small: Sequence[Path]) -> list[Root]:
+    """The folders that were gone through, and what was passed over in each."""
+    return [
+        Root(folder, _sorted(kinds, sum(path.is_relative_to(folder) for path in too_small)))
+        for folder, kinds in walk.folders.items()
+    ]
+
+
+def _sorted(kinds: Mapping[str, int], too_small: int) -> dict[str, int]:
+    """The most first."""
+    counts = {**kinds, TOO_SMALL: too_small} if too_small else kinds
+    return dict(sorted(counts.items(), key=lambda kind: (-kind[1], kind[0])))
+
+
+def _warn(walk: Walk, report: IndexReport, say: Callable[[str], None]) -> None:
     for path, error in walk.errors:
         say(f"Warning: {path}: {error.strerror}; what is below stays in the index as it was")
     for root in walk.only_links:
         say(f"Warning: {root}: holds links, which are not followed, and no images; give the folder that they lead to")
     for folder in walk.set_aside:
         say(f"Left out: {folder}, which holds what 'neardup dedup' moved there (its file {SET_ASIDE} says so)")
-    report.passed_over = walk.passed_over
-    return report
+    for away in report.away:
+        say(
+            f"Warning: {away.path}: gone or empty, and {away.images} of its images stay in the index; if they are gone"
+            f" for good: neardup index --prune {shlex.quote(str(away.path))}"
+        )
 
 
 def _few(walk: Walk, datasets: Sequence[Dataset], listed: Iterable[Path] | None) -> int | None:
@@ -155,11 +190,14 @@ class Indexer:
         on_progress: Callable[[IndexReport], None] = lambda report: None,
         *,
         parts: bool = False,
+        min_pixels: int = 0,
     ) -> None:
-        self._parts = parts
+        self._parts, self._min_pixels = parts, min_pixels
+        self.too_small: list[Path] = []  # passed over
         self._writer, self._embedder, self._executor, self._on_progress = writer, embedder, executor, on_progress
         self._decode = Decode(embedder.model.input_size, parts)
-        self._stats: dict[Path, tuple[int, int]] = {}  # of the images under way
+        self._stats: dict[Path, FileStat] = {}  # of the images under way
+        self._in_doubt: set[Path] = set()  # those of them that are read to see whether they have changed
         self._batch: list[tuple[StoredSource, Prepared]] = []
         self.report = IndexReport()
 
@@ -177,7 +215,9 @@ class Indexer:
                 for source, image in prepared:
                     self._take(source, image)
             self._flush()
-            self.report.removed = self._writer.remove_vanished(roots())
+            whole = list(roots())
+            self.report.away = self._writer.spare_away(whole)
+            self.report.removed += self._writer.remove_vanished(whole)
             self._writer.commit()
         except KeyboardInterrupt:
             with suppress(IndexNotWritten):  # it came in the middle of a write, which has been taken back
@@ -193,19 +233,25 @@ class Indexer:
         if not self._writer.saw(source.path):
             return False
         try:
-            size_bytes, mtime_ns = source.stat()
+            found = source.stat()
         except (OSError, ValueError) as error:
             self._fail(source, getattr(error, "strerror", None) or str(error))
             return False
         known = self._writer.state(source.path)
-        if known is None or (known.size_bytes, known.mtime_ns) != (size_bytes, mtime_ns):
-            self._stats[source.path] = size_bytes, mtime_ns
+        change = "changed" if known is None else change_of(self._writer, source.path, known, found)
+        if known is None or change != "unchanged":
+            self._stats[source.path] = found
+            if change == "in doubt":
+                self._in_doubt.add(source.path)
             return True
         if known.error is not None:
             self._fail(source, known.error)
             return False
+        if self._min_pixels and self._is_too_small(*self._writer.size(known.content)):
+            self._pass_over(source)
+            return False
         if self._parts and not self._writer.has_parts(known.content):
-            self._stats[source.path] = size_bytes, mtime_ns
+            self._stats[source.path] = found
             return True
         if source.label is not None and source.label != known.label:
             self._writer.relabel(source.path, source.label)
@@ -217,16 +263,35 @@ class Indexer:
         content = self._writer.content(digest)
         return content is not None and (not self._parts or self._writer.has_parts(content))
 
+    def _is_too_small(self, width: int, height: int) -> bool:
+        return min(width, height) < self._min_pixels
+
+    def _size(self, image: Prepared) -> tuple[int, int]:
+        is_decoded = image.pixels is not None
+        return (image.width, image.height) if is_decoded else self._writer.size(self._writer.content(image.digest))
+
+    def _pass_over(self, source: StoredSource) -> None:
+        self.too_small.append(source.path)
+        self.report.removed += self._writer.forget(source.path)
+        self._on_progress(self.report)
+
     def _fail(self, source: StoredSource, error: str) -> None:
         self.report.failed.append(Failure(source.path, error))
         self._on_progress(self.report)
 
     def _take(self, source: StoredSource, image: Prepared) -> None:
         if image.error is not None:
-            size_bytes, mtime_ns = self._stats.pop(source.path)
+            found = self._stats.pop(source.path)
             if image.lasting:
-                self._writer.fail(source.path, size_bytes=size_bytes, mtime_ns=mtime_ns, error=image.error)
+                self._writer.fail(
+                    source.path, size_bytes=found.size_bytes, mtime_ns=found.mtime_ns, ctime_ns=found.ctime_ns,
+                    error=image.error,
+                )  # fmt: skip
             self._fail(source, image.error)
+            return
+        if self._min_pixels and self._is_too_small(*self._size(image)):
+            del self._stats[source.path]
+            self._pass_over(source)
             return
         self._batch.append((source, image))
         if len(self._batch) >= BATCH:
@@ -253,17 +318,23 @@ class Indexer:
         self._on_progress(self.report)
 
     def _record(self, source: StoredSource, image: Prepared, embeddings: NDArray[np.float32] | None) -> None:
-        size_bytes, mtime_ns = self._stats.pop(source.path)
+        found = self._stats.pop(source.path)
         if image.error is not None:
             self._fail(source, image.error)
             return
-        label = source.label
-        if label is None and (known := self._writer.state(source.path)) is not None:
+        label, known = source.label, self._writer.state(source.path)
+        if label is None and known is not None:
             label = known.label
         self._writer.add(
-            source.path, size_bytes=size_bytes, mtime_ns=mtime_ns, digest=image.digest,
+            source.path, **found._asdict(), digest=image.digest,
             width=image.width, height=image.height, margin=image.margin, label=label,
+            taken_ms=image.taken.when_ms, camera=image.taken.kinds, quality=image.quality, damaged=image.damaged,
             embedding=None if embeddings is None else embeddings[0],
             parts=embeddings[1:] if embeddings is not None and len(embeddings) > 1 else None,
         )  # fmt: skip
-        self.report.indexed += 1
+        keep_verdicts(self._writer, source.path, image.digest)
+        is_same = known is not None and known.content == self._writer.content(image.digest)
+        if source.path in self._in_doubt and is_same:
+            self.report.unchanged += 1
+        else:
+            self.report.indexed += 1

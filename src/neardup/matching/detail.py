@@ -1,8 +1,11 @@
-"""Which of two pictures of the same was enlarged: it has more pixels, and nothing in them that the other lacks.
+"""Which of two pictures of the same has more real detail, whatever its pixels: one may be enlarged, or blurred.
 
 The detail of a photo falls slowly from octave to octave (Field, JOSA A 1987), so that what a picture has above the
 finest that a smaller one can hold is about as much as that one has in its own finest octave. An enlargement has none.
+A soft photo has little, too: between the two nothing is said but that the larger one may have no more.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,27 +15,56 @@ from neardup.matching.maps import Matrix, scale_of
 from neardup.matching.picture import Picture
 
 # Pixels of the larger for one of the smaller from which on it can be told, and edge of the smaller.
-_LARGER, _EDGE = 1.3, 48
+_LARGER, _EDGE = 1.2, 48
 _BLOCK = 16
 # Fine structure of the larger one over that of the smaller, below which it was enlarged to twice the size: what is less
 # enlarged has more, within these bounds. Levels of 255 that the smaller one's has at the least.
 _ENLARGED, _BOUNDS, _FINE = 0.3, (0.25, 0.4), 1.5
+_SURE_FROM = 1.3
+# The same below which it may have been: a soft photo has as little. Over the scale, from photos and enlargements.
+_PERHAPS = 0.92
+# Of two of one size: scales that are one, what is finer than so many pixels, and its share in what was blurred. To
+# sharpen a picture multiplies it by 2.5 at the most.
+_SAME_SCALE, _FINEST, _BLURRED = 1.02, 1.5, 0.3
 
 
-def enlarged(a: Picture, b: Picture, matrix: Matrix) -> Side | None:
+@dataclass(frozen=True)
+class Detail:
+    """Which of the two it is, None for neither."""
+
+    enlarged: Side | None = None  # more pixels, and no more detail
+    no_finer: Side | None = None  # more pixels, and perhaps no more detail
+    blurred: Side | None = None  # as many pixels, and clearly less detail
+
+
+def compare_detail(a: Picture, b: Picture, matrix: Matrix) -> Detail:
     """matrix: from the whole of A to the whole of B"""
     scale = scale_of(matrix, (a.width, a.height))  # of the whole pictures
     if not scale:
-        return None
+        return Detail()
+    # As they were decoded: of two that were both reduced on the way nothing can be told.
+    scale *= (b.pixels.shape[1] / b.width) / (a.pixels.shape[1] / a.width)
+    return detail_of(a.detail_grey, b.detail_grey, scale)
+
+
+def detail_of(a: NDArray[np.uint8], b: NDArray[np.uint8], scale: float) -> Detail:
+    """a, b: (h, w) in grey; scale: pixels of B for one of A, along an edge"""
     which: Side
     which, large, small, scale = ("a", a, b, 1 / scale) if scale < 1 else ("b", b, a, scale)
-    # As they were decoded: of two that were both reduced on the way nothing can be told.
-    scale *= large.pixels.shape[1] / large.width * small.width / small.pixels.shape[1]
-    if scale < _LARGER or min(small.detail_grey.shape) < _EDGE:
-        return None
-    fine, usual = _finer_than(large.detail_grey, scale), _finer_than(small.detail_grey, scale)
+    if min(small.shape) < _EDGE:
+        return Detail()
+    if scale < _SAME_SCALE:
+        fine_a, fine_b = _finer_than(a, _FINEST), _finer_than(b, _FINEST)
+        if max(fine_a, fine_b) < _FINE or min(fine_a, fine_b) >= _BLURRED * max(fine_a, fine_b):
+            return Detail()
+        return Detail(blurred="a" if fine_a < fine_b else "b")
+    if scale < _LARGER:
+        return Detail()
+    fine, usual = _finer_than(large, scale), _finer_than(small, scale)
     limit = float(np.clip(2 * _ENLARGED / scale, *_BOUNDS))
-    return which if usual >= _FINE and fine < limit * usual else None
+    if scale >= _SURE_FROM and usual >= _FINE and fine < limit * usual:
+        return Detail(enlarged=which, no_finer=which)
+    return Detail(no_finer=which if fine < max(limit, _PERHAPS / scale) * max(usual, _FINE) else None)
 
 
 def _finer_than(grey: NDArray[np.uint8], scale: float) -> float:

@@ -52,6 +52,10 @@ class Evidence:
     sharper: Side | None = None  # which of the two has more real detail
     noisier: Side | None = None  # which of the two was spoiled by noise
     enlarged: Side | None = None  # which of the two has more pixels, and no more detail
+    no_finer: Side | None = None  # which of the two has more pixels, and perhaps no more detail: not sure enough to say
+    blurred: Side | None = None  # which of the two has as many pixels, and clearly less detail
+    saved_again: Side | None = None  # which of the two was encoded from what the other, a JPEG, holds
+    closely: bool = False  # the last four were looked for in the whole pixels, too
     colours: Colours | None = None
     frames_a: int = 1
     frames_b: int = 1
@@ -112,7 +116,8 @@ class Evidence:
             votes += 1 if self.framed == "b" else -1
         # What blur took away looks like writing over what has it.
         written_over = _OTHER[self.clean] if self._differs and not self.sharper else None
-        for spoiled in (self.noisier, self.enlarged, written_over):
+        grey = self.colours.grey if self.colours is not None else None
+        for spoiled in (self.noisier, self.enlarged, self.blurred, self.saved_again, written_over, grey):
             if not votes and not opposed and spoiled:
                 votes = 1 if spoiled == "b" else -1
         return None if not votes else "a" if votes > 0 else "b"
@@ -144,6 +149,9 @@ class Evidence:
             sharper=_OTHER[self.sharper],
             noisier=_OTHER[self.noisier],
             enlarged=_OTHER[self.enlarged],
+            no_finer=_OTHER[self.no_finer],
+            blurred=_OTHER[self.blurred],
+            saved_again=_OTHER[self.saved_again],
             colours=self.colours and self.colours.reversed(),
             frames_a=self.frames_b,
             frames_b=self.frames_a,
@@ -174,8 +182,8 @@ class Evidence:
             # The second: of the inverse, the number that it is divided by.
             if matrix[2, 2] != 1 or min(abs(np.linalg.det(part)) for part in (matrix, matrix[:2, :2])) < 1e-12:
                 raise ValueError("matrix")
-        if not isinstance(given["frames_differ"], bool) or not isinstance(given["everywhere"], bool):
-            raise ValueError("frames_differ, everywhere")
+        if not all(isinstance(given[name], bool) for name in _TOLD):
+            raise ValueError(", ".join(_TOLD))
         for name in _COUNTS:
             if type(given[name]) is not int or not 0 <= given[name] < 1 << 31:
                 raise ValueError(name)
@@ -193,7 +201,8 @@ class Evidence:
 _MOST = 1e9
 _NAMES = {field.name for field in fields(Evidence)}
 _NOTHING: dict[str, Any] = {field.name: field.default for field in fields(Evidence) if field.default is not MISSING}
-_SIDES = ("framed", "clean", "sharper", "noisier", "enlarged")
+_SIDES = ("framed", "clean", "sharper", "noisier", "enlarged", "no_finer", "blurred", "saved_again")
+_TOLD = ("frames_differ", "everywhere", "closely")
 _COUNTS = ("inliers", "matches", "frames_a", "frames_b")
 _SHARES = (
     "confidence", "agreeing", "well", "median", "differing", "more_a", "more_b", "seam_a", "seam_b",

@@ -18,7 +18,7 @@ from neardup.matching.align import HOPELESS, Aligned, align, lay_working, withou
 from neardup.matching.bars import Bars, bars_over
 from neardup.matching.colours import compare_colours
 from neardup.matching.coverage import Beyond, beyond
-from neardup.matching.detail import enlarged
+from neardup.matching.detail import compare_detail
 from neardup.matching.differences import Differences, differences
 from neardup.matching.evidence import MORE_AROUND, Evidence, Side
 from neardup.matching.maps import Matrix, inverse, whole_maps, whole_views
@@ -104,6 +104,8 @@ def _measure(
     laid = without_margins(lay(a.working, b.working, found.matrix), a, b, found.matrix)
     agreement = found.agreement
     whole = inverse(to_working(b)) @ found.matrix @ to_working(a)
+    detail = compare_detail(a, b, whole)
+    noise = noisier(lay(to_grey(a.working), to_grey(b.working), found.matrix))
     return Evidence(
         "similar",
         confidence,
@@ -122,8 +124,10 @@ def _measure(
         framed=_framed(beyond_a, beyond_b),
         clean=_clean(different),
         sharper="a" if agreement.blur_a >= _BLURRED else "b" if agreement.blur_b >= _BLURRED else None,
-        noisier=noisier(lay(to_grey(a.working), to_grey(b.working), found.matrix)),
-        enlarged=enlarged(a, b, whole),
+        noisier=noise,
+        enlarged=detail.enlarged,
+        no_finer=detail.no_finer,
+        blurred=None if noise else detail.blurred,  # noise is fine, too
         colours=compare_colours(laid) if laid.inside.any() else None,
     )
 

@@ -45,6 +45,18 @@ def pixel_digest(content: bytes) -> bytes | None:
     return result.digest()
 
 
+def look_digest(content: bytes) -> bytes:
+    """SHA-256 of what a person sees of an image file, to know a picture again after its metadata were written anew.
+
+    That of `pixel_digest` where there is one, else of the first frame in 8 bits: enough to go on with what was said of
+    a picture, not to call two files equal. Raises UnreadableImage.
+    """
+    if (exact := pixel_digest(content)) is not None:
+        return exact
+    pixels = decode_image(content).pixels
+    return hashlib.sha256(f"first frame {pixels.shape}".encode() + pixels.tobytes()).digest()
+
+
 def _add_frames(image: Any, frames: int, result: Any) -> bool:
     """Each frame as it is shown, and for how long; False where that would take too much."""
     if frames > MAX_FRAMES or frames * image.width * image.height > MAX_FRAME_PIXELS:

@@ -13,8 +13,8 @@ from neardup.output import Aside, Rendering
 from neardup.text import printable, show_bytes, show_count, show_path
 
 STEP_FIELDS = (
-    "path", "keeper", "similarity", "relation", "change", "size_bytes", "status", "reason", "target", "lost", "notes",
-    "carried", "along", "freed_bytes",
+    "path", "keeper", "similarity", "relation", "change", "why", "size_bytes", "status", "reason", "target",
+    "lost", "notes", "carried", "along", "freed_bytes",
 )  # fmt: skip
 UNDO_FIELDS = ("path", "status", "reason")
 _DONE = {
@@ -74,6 +74,8 @@ def _facts(step: Step) -> str:
         parts.append("loses " + ", ".join(step.lost))
     if step.carried:
         parts.append(f"its keeper's sidecar gets {', '.join(step.carried.words())}")
+    if step.why:
+        parts.append(f"kept: {printable(step.why)}")
     if step.along:
         parts.append("with " + ", ".join(file.path.name for file in step.along))
     return "; ".join([*parts, *step.notes])
@@ -142,6 +144,7 @@ def _step(step: Step, outcome: Outcome | None) -> dict[str, Any]:
         "similarity": step.similarity,
         "relation": step.relation,
         "change": step.change,
+        "why": step.why,
         "size_bytes": step.size_bytes,
         "status": outcome.status if outcome else "planned",
         "reason": outcome.reason if outcome else None,

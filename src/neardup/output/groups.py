@@ -17,7 +17,9 @@ from neardup.groups.keep import KeepPolicy
 from neardup.output import Rendering, emit, note
 from neardup.text import plain, printable, show_bytes, show_count, show_path
 
-FIELDS = ("group", "keeper", "path", "similarity", "relation", "change", "width", "height", "size_bytes")
+FIELDS = (
+    "group", "keeper", "path", "similarity", "relation", "change", "why", "damaged", "width", "height", "size_bytes",
+)  # fmt: skip
 ENDINGS = (".json", ".csv", ".parquet", ".html")
 _ROWS_AT_A_TIME = 65_536
 UNREADABLE_SHOWN = 5
@@ -92,7 +94,10 @@ def check_ending(path: Path) -> None:
 def _line(member: Member, role: str | None) -> str:
     size = f"{member.width} x {member.height}"
     said = role or member.kind
-    words = f"  ({member.change})" if member.change and role is None else ""
+    told = [member.change, member.why and f"kept: {member.why}"] if role is None else []
+    if member.damaged and (role is not None or member.why is None):
+        told.append(f"damaged: {member.damaged}")
+    words = f"  ({printable('; '.join(filter(None, told)))})" if any(told) else ""
     label = f"  [{printable(member.label)}]" if member.label is not None else ""
     return (
         f"  {member.similarity:6.3f}  {said:<7}  {size:>13}  {show_bytes(member.size_bytes):>9}"
@@ -167,6 +172,8 @@ def _member_fields(member: Member, group: DuplicateGroup) -> dict[str, Any]:
         "similarity": member.similarity,
         "relation": "keeper" if member is group.keeper else member.relation,
         "change": None if member is group.keeper else member.change,
+        "why": member.why,
+        "damaged": member.damaged,
         "width": member.width,
         "height": member.height,
         "size_bytes": member.size_bytes,
@@ -191,6 +198,8 @@ def _write_parquet(groups: Iterable[DuplicateGroup], file: BinaryIO) -> None:
         pa.string(),
         pa.string(),
         pa.float64(),
+        pa.string(),
+        pa.string(),
         pa.string(),
         pa.string(),
         pa.int32(),

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -80,10 +80,15 @@ def render_report(report: IndexReport, index: Path) -> Rendering:
         "images": report.images,
         "seconds": round(report.seconds, 3),
         "images_per_second": round(report.images_per_second, 1),
+        "away": [{"path": str(away.path), "images": away.images} for away in report.away],
     }
-    row = record | {"failed": len(report.failed), "passed_over": passed_over}
+    row = record | {"failed": len(report.failed), "passed_over": passed_over, "away": len(report.away)}
     failures = list(_failures(report))
     return Rendering([record], tuple(record), [*failures, row], [*failures, *_lines(report, passed_over, index)])
+
+
+def show_kinds(kinds: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
 
 
 def _failures(report: IndexReport) -> Iterator[Aside]:
@@ -104,5 +109,4 @@ def _lines(report: IndexReport, passed_over: int, index: Path) -> Iterator[str]:
     )
     yield f"{show_path(index)} holds {show_count(report.images, 'image')}."
     if passed_over:
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in report.passed_over.items())
-        yield f"{show_count(passed_over, 'file')} passed over: {kinds}"
+        yield f"{show_count(passed_over, 'file')} passed over: {show_kinds(report.passed_over)}"

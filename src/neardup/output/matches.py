@@ -1,13 +1,15 @@
 """Matches of a query, and the comparison of two images."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from pathlib import Path
+from typing import Any
 
 from neardup.index import Index, Match
 from neardup.jobs.compare import Comparison
 from neardup.jobs.query import Answer, is_near
 from neardup.output import Record, Rendering, one_record
+from neardup.output.index import show_kinds
 from neardup.text import show_count, show_path
 
 MATCH_FIELDS = (
@@ -80,9 +82,13 @@ def render_comparison(found: Comparison) -> Rendering:
 
 def render_info(fields: Record, buckets: Sequence[Record] | None) -> Rendering:
     """What an index holds; CSV has the members of buckets alone, where those were asked for."""
-    lines = (f"{name.replace('_', ' '):16} {'-' if value is None else _shown(value)}" for name, value in fields.items())
+    lines = (
+        f"{title:16} {shown}"
+        for name, value in fields.items()
+        for title, shown in zip(chain([name.replace("_", " ")], repeat("")), _shown(value), strict=False)
+    )
     if buckets is None:
-        return one_record(fields, lines)
+        return one_record(fields, lines, row={"roots": len(fields["roots"]), "passed_over": _total(fields)})
     members = ({"signature": bucket["signature"], **image} for bucket in buckets for image in bucket["images"])
     record = {**fields, "buckets": buckets}
     return Rendering([record], ("signature", "path", "label"), members, chain(lines, _bucket_lines(buckets)))
@@ -96,7 +102,21 @@ def _bucket_lines(buckets: Sequence[Record]) -> Iterator[str]:
             yield f"  {show_path(Path(member['path']))}{label}"
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, bool | str):
-        return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+def _total(fields: Record) -> int:
+    return sum(fields["passed_over"].values())
+
+
+def _shown(value: Any) -> list[str]:
+    """A value's lines."""
+    if isinstance(value, list):
+        return [_root(root) for root in value] or ["-"]
+    if isinstance(value, dict):
+        return [show_kinds(value) or "-"]
+    if value is None or isinstance(value, str):
+        return [value or "-"]
+    return [f"{value:,}" if isinstance(value, int) else f"{value:.4f}"]
+
+
+def _root(root: Record) -> str:
+    away = "" if root["there"] else "  (gone or empty)"
+    return f"{show_path(Path(root['path']))}  {show_count(root['images'], 'image')}{away}"

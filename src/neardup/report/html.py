@@ -219,6 +219,7 @@ def _shown(member: "Member", drawn: Drawn, told: Told) -> dict[str, Any]:
         "kind": member.kind,
         "change": member.change and printable(member.change),
         "shows_more": member.shows_more and printable(member.shows_more),
+        "why": member.why and printable(member.why),
         "similarity": member.similarity,
     }
 

@@ -281,6 +281,7 @@ def _details(review: Review, number: int) -> dict[str, Any]:
             "relation": member.relation,
             "change": member.change and printable(member.change),
             "shows_more": member.shows_more and printable(member.shows_more),
+            "why": member.why and printable(member.why),
             "width": member.width,
             "height": member.height,
             "size_bytes": member.size_bytes,

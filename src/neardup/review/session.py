@@ -9,6 +9,8 @@ duplicates go is kept in the plan, which `neardup dedup --plan FILE --apply` car
 import shlex
 import threading
 from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -19,7 +21,9 @@ from neardup.errors import BadInput, NeardupError
 from neardup.groups import DuplicateGroup, Member, pairs_of_group
 from neardup.groups.keep import KeepPolicy
 from neardup.groups.ties import relation_to_keeper
+from neardup.index.looks import Look, record_looks
 from neardup.index.notes import Pair, Verdict, load_verdicts, pair_of, record_verdicts
+from neardup.jobs.looks import remember_looks
 from neardup.matching.evidence import Relation
 from neardup.text import printable
 
@@ -27,6 +31,8 @@ Mark = Literal["keep", "drop", "not", "later"]
 MARKS: tuple[Mark, ...] = ("keep", "drop", "not", "later")
 Marks = tuple[Mark | None, ...]
 
+# How long the end of a review may take for that; what is left the next 'neardup index' sees to.
+_LONGEST_LOOK_S = 5.0
 _VERDICTS: dict[Mark, Verdict] = {"keep": "duplicate", "drop": "duplicate", "not": "not", "later": "later"}
 # Changes that can be taken back; each holds the marks of the groups it touched.
 MOST_UNDOS = 1000
@@ -77,6 +83,9 @@ class Review:
         self._lock = threading.RLock()
         self._saving = threading.Lock()
         self._timer: threading.Timer | None = None
+        # What was decided about is looked at meanwhile, so that decisions hold when a tag is written into a file.
+        self._looking = ThreadPoolExecutor(1, "look")
+        self._looked: Future[None] | None = None
         self._changed = False
         self._undo: list[_Change] = []
         self._verdicts: dict[Pair, Verdict] = load_verdicts(folder)
@@ -278,11 +287,21 @@ class Review:
         if not verdicts:
             return
         record_verdicts(self.folder, verdicts)
+        if self._looked is None or self._looked.done():
+            self._looked = self._looking.submit(self._remember_looks)
         for pair, verdict in verdicts.items():
             if verdict is None:
                 self._verdicts.pop(pair, None)
             else:
                 self._verdicts[pair] = verdict
+
+    def _remember_looks(self) -> None:
+        def record(folder: Path, looks: Sequence[Look]) -> None:
+            with self._lock:  # one of this process's threads writes to the index at a time
+                record_looks(folder, looks)
+
+        with suppress(NeardupError):  # the next 'neardup index' sees to it
+            remember_looks(self.folder, longest_s=_LONGEST_LOOK_S, record=record)
 
     def _save_soon(self) -> None:
         """A plan is written a second after a change, so that many changes cost one."""
@@ -321,8 +340,12 @@ class Review:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
+            looked = self._looked
         if self._changed:
             self.save()
+        self._looking.shutdown(cancel_futures=True)
+        if looked is not None:  # what was decided since the last look began
+            self._remember_looks()
 
     def _plan(self, all_marks: Sequence[Marks]) -> Plan:
         parts = []
@@ -385,4 +408,6 @@ def _related(member: Member, keeper: Member, old: Member) -> Member:
     if not is_exact and member is old and keeper.evidence is not None:
         relation = relation_to_keeper(keeper.evidence.reversed())
     # What it shows that another keeper does not is not known; a person has looked.
-    return replace(member, relation=relation, similarity=similarity, change=None, shows_more=None, evidence=None)
+    return replace(
+        member, relation=relation, similarity=similarity, change=None, shows_more=None, why=None, evidence=None
+    )

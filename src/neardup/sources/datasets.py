@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from neardup.errors import BadInput, UnreadableImage
-from neardup.images import MAX_FILE_BYTES, modified_ns
+from neardup.images import MAX_FILE_BYTES, FileStat, modified_ns
 from neardup.packages import load_package
 from neardup.sources.source import ImageFile, StoredSource
 from neardup.text import said
@@ -43,8 +43,8 @@ class Record:
     def most_bytes(self) -> int:
         return len(self.content)
 
-    def stat(self) -> tuple[int, int]:
-        return len(self.content), self.mtime_ns
+    def stat(self) -> FileStat:
+        return FileStat(len(self.content), self.mtime_ns)
 
     def read(self) -> bytes:
         if len(self.content) > MAX_FILE_BYTES:

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from neardup.images import modified_ns, read_file
+from neardup.images import FileStat, read_file, stat_of
 
 
 class Source(Protocol):
@@ -31,13 +31,13 @@ class Source(Protocol):
 
 
 class StoredSource(Source, Protocol):
-    """An image that can be found again: under its path an index records it, and by size and time sees it change."""
+    """An image that can be found again: under its path an index records it, and by its stat sees it change."""
 
     @property
     def path(self) -> Path: ...
 
-    def stat(self) -> tuple[int, int]:
-        """Size in bytes, and modification time in nanoseconds; raises OSError or ValueError."""
+    def stat(self) -> FileStat:
+        """Raises OSError or ValueError."""
         ...
 
 
@@ -53,15 +53,15 @@ class ImageFile:
     @property
     def most_bytes(self) -> int:
         try:
-            return self.stat()[0]
+            return self.stat().size_bytes
         except (OSError, ValueError):  # which reading will meet again, and tell
             return 0
 
-    def stat(self) -> tuple[int, int]:
+    def stat(self) -> FileStat:
         found = self.path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise OSError("not a regular file")
-        return found.st_size, modified_ns(found)
+        return stat_of(found)
 
     def read(self) -> bytes:
         return read_file(self.path)

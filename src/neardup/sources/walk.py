@@ -36,11 +36,17 @@ class Walk:
         self._finder = Finder(self._fail, globs)
         self.errors: list[tuple[Path, OSError]] = []  # folders and files that could not be looked at
         self.only_links: list[Path] = []  # roots that hold links, and no image
+        self.folders: dict[Path, Mapping[str, int]] = {}  # roots gone through, and what was passed over in each
 
     @property
     def passed_over(self) -> Mapping[str, int]:
-        """Files that look like pictures and are not read, by ending, the most first: {".cr2": 2, ".svg": 1}."""
-        return dict(sorted(self._finder.passed_over.items(), key=lambda kind: (-kind[1], kind[0])))
+        """Files that look like pictures and are not read, by ending: {".cr2": 2, ".svg": 1}."""
+        return self._finder.passed_over
+
+    @property
+    def volumes(self) -> list[Path]:
+        """Folders below the roots that begin another volume: a disk that may be away another day."""
+        return self._finder.volumes
 
     @property
     def set_aside(self) -> Sequence[Path]:
@@ -82,10 +88,12 @@ class Walk:
                 yield root
             return
         folder, links, found = _identity(root), self._finder.links, False
+        before = self._finder.passed_over.copy()
         for path in self._finder.images_below(root):
             found = True
             if path not in self._is_file:  # which comes by itself
                 yield path
+        self.folders[root] = self._finder.passed_over - before
         if not found and self._finder.links > links:
             self.only_links.append(root)
         if folder is None or _identity(root) != folder:  # a disk that was taken away

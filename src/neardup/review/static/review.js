@@ -288,11 +288,12 @@ function showSide(figure, details, number, other, view) {
 // What was done to the first image of the group to make this one, and what this one alone shows.
 function saidOf(details, number) {
   const image = details.images[number];
-  if (!image.change && !image.shows_more) return null;
+  if (!image.change && !image.shows_more && !image.why) return null;
   const against = stayingOf(details.group) === 0 ? "" : `Against ${details.images[0].name}: `;
   return make("div", { className: "said" },
     image.change ? make("span", { textContent: against + image.change }) : null,
-    image.shows_more ? make("span", { className: "more", textContent: `Only here: ${image.shows_more}` }) : null);
+    image.shows_more ? make("span", { className: "more", textContent: `Only here: ${image.shows_more}` }) : null,
+    image.why ? make("span", { textContent: `${details.images[0].name} comes first: ${image.why}` }) : null);
 }
 
 // Comes a moment later than the picture.

@@ -1,0 +1,111 @@
+"""What only the whole pixels of two pictures tell, which looking reduces: an enlargement of what is large already, and
+a picture that was encoded anew from what a JPEG holds.
+
+A JPEG's coefficients are multiples of its steps. A picture that was saved from it, at a higher quality or without loss,
+still has them near those multiples (Fan and de Queiroz, IEEE TIP 2003); the picture that a JPEG was made from does not.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neardup.images.decode import JpegGrid, decode_image, jpeg_grid, turned_back
+from neardup.matching.agreement import blocks
+from neardup.matching.detail import detail_of
+from neardup.matching.evidence import Evidence, Side
+from neardup.matching.geometry import Size
+from neardup.matching.maps import scale_of
+from neardup.matching.picture import DETAIL_EDGE, to_grey
+
+# Pixels of one for one of the other from which on an enlargement is looked for.
+_LARGER = 1.2
+# Most pixels of both together that are decoded for this.
+MOST_PIXELS = 80_000_000
+_BLOCK = 8
+# By how much nearer one of two lies to the other's grid than that one to its own: 0.2 to 0.9 where it was saved from it
+# at the same or a higher quality. The fewest coefficients, and of how many blocks at the most.
+_ON_GRID, _FEWEST, _MOST_BLOCKS = 0.15, 200, 20_000
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A picture in all its pixels."""
+
+    grey: NDArray[np.uint8]  # (h, w), upright
+    grid: JpegGrid | None  # of a JPEG
+
+
+def load_whole(content: bytes) -> Whole:
+    """Raises UnreadableImage."""
+    return Whole(to_grey(decode_image(content).pixels), jpeg_grid(content))
+
+
+def may_tell(found: Evidence, size_a: Size, size_b: Size) -> bool:
+    """Whether the whole pixels may say more of which of the two was first."""
+    if not found.is_confirmed or found.closely or found.matrix is None or found.original is not None:
+        return False
+    if (size_a[0] * size_a[1]) + (size_b[0] * size_b[1]) > MOST_PIXELS:
+        return False
+    return size_a == size_b or _was_reduced(found, size_a, size_b)
+
+
+def look_closely(found: Evidence, a: Whole, b: Whole) -> Evidence:
+    """The evidence with what the whole pixels tell."""
+    size_a, size_b = (side.grey.shape[::-1] for side in (a, b))
+    if size_a == size_b:
+        return replace(found, closely=True, saved_again=_saved_again(a, b))
+    scale = scale_of(np.array(found.matrix).reshape(3, 3), size_a)
+    detail = detail_of(a.grey, b.grey, scale)
+    return replace(found, closely=True, enlarged=detail.enlarged, no_finer=detail.no_finer)
+
+
+def _was_reduced(found: Evidence, size_a: Size, size_b: Size) -> bool:
+    """Whether both of them were, and one has clearly more pixels."""
+    scale = scale_of(np.array(found.matrix).reshape(3, 3), size_a)
+    return bool(scale) and max(scale, 1 / scale) >= _LARGER and min(max(size_a), max(size_b)) > DETAIL_EDGE
+
+
+def _saved_again(a: Whole, b: Whole) -> Side | None:
+    """Which of two of one size lies on the grid of the other, clearly more so than that one on its own."""
+    b_on_a, a_on_b = (on_grid(grey, grid) if grid else 0.0 for grey, grid in ((b.grey, a.grid), (a.grey, b.grid)))
+    if abs(b_on_a - a_on_b) < _ON_GRID or max(b_on_a, a_on_b) < _ON_GRID:
+        return None
+    return "b" if b_on_a > a_on_b else "a"
+
+
+def on_grid(grey: NDArray[np.uint8], grid: JpegGrid) -> float:
+    """How near the coefficients of an upright picture (h, w) are to multiples of a JPEG's steps, 1 for on them; less
+    the same beside its grid, since coefficients that fall steeply are not evenly spread either."""
+    stored = turned_back(grey, grid.orientation)
+    on_it = _nearness(stored, grid.steps)
+    beside = _nearness(stored[_BLOCK // 2 :, _BLOCK // 2 :], grid.steps)
+    return 0.0 if on_it is None or beside is None else on_it - max(beside, 0.0)
+
+
+def _nearness(grey: NDArray[np.uint8], steps: NDArray[np.uint8]) -> float | None:
+    """Mean cosine of the coefficients' phases within the steps, of those beyond half a step; None for too few."""
+    coefficients = _coefficients(grey)
+    told = np.broadcast_to(steps >= 2, coefficients.shape) & (np.abs(coefficients) > steps / 2)
+    told[:, 0, 0] = False
+    if told.sum() < _FEWEST:
+        return None
+    return float(np.cos(2 * np.pi * (coefficients / steps)[told]).mean())
+
+
+def _coefficients(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """DCT of 8 x 8 blocks, spread over the picture where there are very many: (blocks, 8, 8)."""
+    cut = blocks(grey, _BLOCK)
+    cut = cut[:: max(1, len(cut) // _MOST_BLOCKS)].reshape(-1, _BLOCK, _BLOCK) - 128
+    return np.asarray(_DCT @ cut @ _DCT.T, np.float32)
+
+
+def _dct() -> NDArray[np.float32]:
+    """The orthonormal DCT-II as a matrix: (8, 8)."""
+    places, waves = np.arange(_BLOCK), np.arange(_BLOCK)[:, None]
+    rows = np.sqrt(2 / _BLOCK) * np.cos(np.pi * (2 * places + 1) * waves / (2 * _BLOCK))
+    rows[0] /= np.sqrt(2)
+    return np.asarray(rows, np.float32)
+
+
+_DCT = _dct()

@@ -1,0 +1,79 @@
+"""What whole pixels tell: saved again from a JPEG, or enlarged from what is large already; blur at the usual size."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter, ImageOps
+
+from neardup.matching.closely import load_whole, look_closely, may_tell
+from neardup.matching.evidence import Evidence
+from neardup.matching.judge import judge
+from neardup.matching.picture import load_picture
+from tests.conftest import draw_scene
+
+SCENE = draw_scene(3, 640, 480)
+GRAIN = np.random.default_rng(0).normal(0, 6, (480, 640, 1))
+SCENE = Image.fromarray(np.clip(np.asarray(SCENE) + GRAIN, 0, 255).astype(np.uint8))
+
+
+def saved(image: Image.Image, name: str = "JPEG", **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, name, **options)
+    return file.getvalue()
+
+
+def opened(content: bytes) -> Image.Image:
+    return ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("RGB")
+
+
+def turned(content: bytes, orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return saved(Image.open(io.BytesIO(content)), quality="keep", exif=exif)
+
+
+def first_of(a: bytes, b: bytes) -> str | None:
+    found = judge(load_picture(a), load_picture(b))
+    assert found.is_confirmed
+    size_a, size_b = opened(a).size, opened(b).size
+    if may_tell(found, size_a, size_b):
+        found = look_closely(found, load_whole(a), load_whole(b))
+    assert found == Evidence.from_json(found.to_json())
+    return found.original
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("again", [("PNG", {}), ("JPEG", {"quality": 98}), ("WEBP", {"lossless": True})])
+def test_what_was_saved_again_came_later(again: tuple[str, dict[str, object]], orientation: int) -> None:
+    name, options = again
+    original = turned(saved(SCENE, quality=88), orientation)
+    copy = saved(opened(original), name, **options)
+    assert first_of(original, copy) == "a"
+    assert first_of(copy, original) == "b"
+
+
+@pytest.mark.parametrize("quality", [60, 80, 92])
+def test_what_a_jpeg_was_made_from_did_not(quality: int) -> None:
+    source = saved(SCENE, "PNG")
+    assert first_of(source, saved(SCENE, quality=quality)) is None
+    better = saved(SCENE, quality=96)
+    assert first_of(better, saved(opened(better), quality=quality)) in (None, "a")
+
+
+def test_an_enlargement_of_what_is_large_already() -> None:
+    rng = np.random.default_rng(1)
+    rough = Image.fromarray(rng.integers(0, 255, (1000, 1400, 3), np.uint8)).filter(ImageFilter.GaussianBlur(0.6))
+    large = Image.blend(draw_scene(8, 1400, 1000), rough, 0.35)
+    original = saved(large, quality=93)
+    enlarged = saved(opened(original).resize((2800, 2000), Image.Resampling.BICUBIC), quality=93)
+    assert first_of(original, enlarged) == "a"
+    reduced = saved(large.resize((700, 500), Image.Resampling.LANCZOS), quality=93)
+    assert first_of(original, reduced) is None
+
+
+def test_a_blurred_copy_and_a_sharpened_one() -> None:
+    original = saved(SCENE, quality=92)
+    assert first_of(original, saved(SCENE.filter(ImageFilter.GaussianBlur(1.6)), quality=95)) == "a"
+    # Nobody can tell what was sharpened from what was not, and neither is taken for blurred.
+    assert first_of(original, saved(SCENE.filter(ImageFilter.UnsharpMask(2, 120, 2)), quality=92)) is None

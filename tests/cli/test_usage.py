@@ -74,7 +74,8 @@ def test_compare_says_that_a_file_is_not_there(tmp_path):
 
 def plan_file(folder):
     path = folder / "plan.json"
-    path.write_text(json.dumps({"format": "neardup plan 1", "action": "trash", "steps": [], "kept": [], "to": None}))
+    plan = {"format": "neardup plan 2", "action": "trash", "steps": [], "kept": [], "to": None, "root": None}
+    path.write_text(json.dumps(plan))
     return path
 
 

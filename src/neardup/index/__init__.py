@@ -219,6 +219,16 @@ class Index:
         )
 
     @cached_property
+    def root(self) -> Path | None:
+        """The folder that all images lie in or below; None where there are none."""
+        with self._lock, catalog.damage_named(self._path):
+            ends = self._connection.execute("SELECT min(path), max(path) FROM images").fetchone()
+        if ends[0] is None:
+            return None
+        # What the first and the last begin with alike, all in between begin with.
+        return Path(os.path.commonpath([self._decode_path(end).parent for end in ends]))
+
+    @cached_property
     def roots(self) -> list[Root]:
         """The folders that were indexed, and the volumes that were met below them, by path."""
         with self._lock, catalog.damage_named(self._path):

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neardup.actions import Looks
 from neardup.errors import BadInput, NeardupError, UnreadableImage
 from neardup.groups import DuplicateGroup
 from neardup.interrupts import sigterm_interrupts
@@ -18,7 +19,7 @@ from neardup.reading import parse_json
 from neardup.report.html import show_date
 from neardup.review.pictures import EDGES, Pictures
 from neardup.review.security import Guard
-from neardup.review.session import MARKS, Refused, Review
+from neardup.review.session import MARKS, Refused, Review, staying
 from neardup.text import printable, show_bytes
 
 if TYPE_CHECKING:
@@ -61,6 +62,12 @@ def create_app(review: Review, guard: Guard) -> "flask.Flask":
         if group >= len(review.groups):
             flask.abort(404)
         return _details(review, group)
+
+    @app.get("/api/groups/<int:group>/losses")
+    def losses(group: int) -> dict[str, Any]:
+        if group >= len(review.groups):
+            flask.abort(404)
+        return _losses(review, group)
 
     @app.get("/api/find")
     def find() -> dict[str, Any]:
@@ -129,7 +136,7 @@ def create_app(review: Review, guard: Guard) -> "flask.Flask":
         return {
             "command": printable(review.command),
             "steps": len(plan.steps),
-            "size": show_bytes(plan.size_bytes),
+            "size": show_bytes(plan.freed_bytes),
             "kept": [{"reason": printable(reason), "images": images} for reason, images in reasons.most_common()],
         }
 
@@ -272,6 +279,22 @@ def _summary(review: Review, number: int) -> dict[str, Any]:
         "marks": marks,
         "decided": review.is_decided(number),
     }
+
+
+def _losses(review: Review, number: int) -> dict[str, Any]:
+    """When each image was taken, and what would go with it for the one that stays: the files are read for this."""
+    members, looks = review.groups[number].members, Looks()
+    stays = staying(review.marks(number)) or 0
+    losses = looks.losses.of_group(members, members[stays], looks.digests, len(members))
+    images = [
+        {
+            "taken": (date := looks.losses.date(member)) and printable(date),
+            "lost": [printable(phrase) for phrase in loss.lost],
+            "notes": [printable(phrase) for phrase in loss.notes],
+        }
+        for member, loss in zip(members, losses, strict=True)
+    ]
+    return {"group": number, "keeper": stays, "images": images}
 
 
 def _details(review: Review, number: int) -> dict[str, Any]:

@@ -175,6 +175,17 @@ def test_a_target_that_can_not_be_blocks_nothing_afterwards(
     assert undo_last(folder).count("failed") == 0
 
 
+def test_a_path_too_long_to_be_blocks_nothing_afterwards(tmp_path: Path, folder: Path) -> None:
+    to = tmp_path
+    while (left := os.pathconf(tmp_path, "PC_PATH_MAX") - 5 - len(os.fsencode(to))) > 1:
+        to /= "d" * min(left - 1, 200 if left < 400 else 250)
+    plan = replace(plan_of(tmp_path, "move"), to=to)  # which can be made, and holds no name of five letters
+    assert apply_plan(folder, plan).count("failed") > 0
+    assert apply_plan(folder, plan).count("failed") > 0
+    with pytest.raises(BadInput, match="no plan is applied"):
+        undo_last(folder)
+
+
 def test_another_file_system(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no hard link can be made from one to the other, files are copied, compared and only then removed."""
     link = os.link

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from neardup.actions import Plan, apply_plan, load_plan, make_plan, save_plan
+from neardup.actions import Plan, Step, apply_plan, load_plan, make_plan, save_plan
 from neardup.errors import BadInput
 from neardup.groups import DuplicateGroup
 from neardup.groups.keep import KeepPolicy
@@ -204,27 +204,17 @@ def test_byte_copies_of_an_edited_picture_become_links_to_it_and_lose_nothing(tm
     assert step.lost == ()
 
 
-def entry_with(**changes: object) -> bytes:
-    digest = "0" * 64
-    step: dict[str, object] = {
-        "path": "/a", "size_bytes": 1, "mtime_ns": 1, "digest": digest, "similarity": 1.0, "relation": "exact",
-        "keeper": "/b", "keeper_digest": digest, "lost": [], "notes": [], "change": None,
-        "carried": None, "along": [], "freed_bytes": 0, "why": None,
-    }  # fmt: skip
-    plan = {
-        "format": "neardup plan 2",
-        "action": "delete",
-        "kept": [],
-        "to": None,
-        "root": None,
-        "steps": [step | changes],
-    }
-    return json.dumps(plan).encode().replace(b'"1e400"', b"1e400")
+def write_plan(path: Path, /, **changes: object) -> Path:
+    """A plan with one step, of which some fields are not what they should be."""
+    save_plan(Plan("delete", (Step(Path("/a"), 1, 1, bytes(32), 1.0, "exact", Path("/b"), bytes(32)),)), path)
+    plan = json.loads(path.read_bytes())
+    plan["steps"][0] |= changes
+    path.write_bytes(json.dumps(plan).encode().replace(b'"1e400"', b"1e400"))
+    return path
 
 
-def test_the_entry_that_others_are_made_from_is_good(tmp_path: Path) -> None:
-    (tmp_path / "plan.json").write_bytes(entry_with())
-    assert len(load_plan(tmp_path / "plan.json").steps) == 1
+def test_the_plan_that_others_are_made_from_is_good(tmp_path: Path) -> None:
+    assert len(load_plan(write_plan(tmp_path / "plan.json")).steps) == 1
 
 
 GIVEN: dict[str, object] = {"date": None, "position": None, "rating": None, "caption": None, "keywords": []}
@@ -289,9 +279,9 @@ ODD: dict[str, list[object]] = {
 
 @pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in ODD.items() for value in values])
 def test_a_value_that_no_plan_has(tmp_path: Path, field: str, value: object) -> None:
-    (tmp_path / "plan.json").write_bytes(entry_with(**{field: value}))
+    path = write_plan(tmp_path / "plan.json", **{field: value})
     with pytest.raises(BadInput, match="not a plan") as error:
-        load_plan(tmp_path / "plan.json")
+        load_plan(path)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 400
 

@@ -295,8 +295,9 @@ def _what_became_of(header: Header, record: Record) -> Literal["done", "dropped"
     if not os.path.lexists(record.path):
         return "done"
     if header.action == "move":
-        with suppress(FileNotFoundError):
-            files.temporary_beside(target).unlink()
+        temporary = files.temporary_beside(target)
+        if os.path.lexists(temporary):  # not so where the path is longer than any that can be
+            temporary.unlink()
         # Both names: the old one goes on to hold the file, if it does.
         both = files.digest_of(target) == record.digest == files.digest_of(record.path)
         if both and not files.is_same_entry(target, record.path):

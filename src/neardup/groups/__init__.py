@@ -136,10 +136,7 @@ class _Run:
             roots = np.fromiter(map(links.roots.find, range(len(self.images))), np.int64, len(self.images))
             components = self._components(roots, self._rank(margins, standing, roots).order)
             by_origin = self.keep.asks_for_origin
-            settle(
-                standing, components, ties.look_closely if by_origin else ties.look, pool,
-                pixels=pixels, by_origin=by_origin,
-            )  # fmt: skip
+            settle(standing, components, ties.look_closely, pool, pixels=pixels, by_origin=by_origin)
             on_totals(links.totals)
             return replace(self._assign(ties, self._rank(margins, standing, roots)), compare=ties.evidence)
 
@@ -171,7 +168,8 @@ class _Run:
             taken=images.taken,
             camera=images.camera,
             quality=images.quality,
-            damaged=np.array([damaged is not None for damaged in images.damaged], bool),
+            damaged=np.array([damaged is not None for damaged in images.damaged], bool)
+            | standing.decayed[images.contents],
             containers=standing.containers[images.contents],
             derived=standing.derived[images.contents],
             coarse=standing.coarse[images.contents],

@@ -16,6 +16,7 @@ from neardup.groups.keep import KeepPolicy
 from neardup.images import modified_ns
 from neardup.matching.evidence import RELATIONS, Relation
 from neardup.matching.words import SAME_FILE
+from neardup.sources import is_record
 from neardup.text import said
 
 Action = Literal["report", "trash", "move", "hardlink", "symlink", "reflink", "delete"]
@@ -92,8 +93,9 @@ def make_plan(
     Only what its keeper shows whole is acted on: exact and copy, what a person said is a duplicate, and what was
     grouped without a look at the pictures, since that was asked for. `edited` adds those that show something else.
 
-    Left as they are: files below `keep.under`; files that are gone, changed, links, or the very file that their keeper
-    is under another name; the whole group where the keeper is gone or changed; and with a link action files of which
+    Left as they are: records of data sets, and what would go for one; files below `keep.under`; files that are gone,
+    changed, links, or the very file that their keeper is under another name; the whole group where the keeper is gone
+    or changed; and with a link action files of which
     the group has no byte copy. Files are looked at (their stat, their metadata), and not changed. Raises BadInput.
     """
     policy = keep or KeepPolicy()
@@ -103,7 +105,9 @@ def make_plan(
     for keeper, *others in _parts(groups, action, policy, kept):
         lost_keeper = _difference(keeper)
         for member in others:
-            reason = lost_keeper and f"its keeper {lost_keeper}; run 'neardup index' again"
+            reason = _of_data_set(member, keeper) or (
+                lost_keeper and f"its keeper {lost_keeper}; run 'neardup index' again"
+            )
             reason = reason or _reason_to_keep(member, keeper, policy) or _shows_more(member, edited)
             if reason:
                 kept.append(Kept(member.path, keeper.path, reason))
@@ -156,6 +160,15 @@ def _reason_to_keep(member: Member, keeper: Member, policy: KeepPolicy) -> str |
         return "is the same file as its keeper under another name"
     if difference := _difference(member):
         return difference
+    return None
+
+
+def _of_data_set(member: Member, keeper: Member) -> str | None:
+    """Why nothing is done where one of the two is no file."""
+    if is_record(member.path):
+        return "is a record of a data set, not a file: nothing can be removed there"
+    if is_record(keeper.path):
+        return "its keeper is a record of a data set, not a file that would stay; --keep-under its folder keeps others"
     return None
 
 

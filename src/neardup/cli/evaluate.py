@@ -11,7 +11,7 @@ from neardup.cli import options
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path")
 @click.option("--photos", type=click.IntRange(min=20), metavar="N", help="Use at most N photos, drawn by the seed.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws the photos and edits.")
 @options.model
@@ -40,7 +40,7 @@ from neardup.cli import options
 @click.option("--kinds", metavar="A,B", help="With --lookalikes: only these kinds.  [default: all]")
 @options.output_format
 def evaluate(
-    path: Path,
+    path: str,
     photos: int | None,
     seed: int,
     model: str,
@@ -54,7 +54,7 @@ def evaluate(
     kinds: str | None,
     format: str,
 ) -> None:
-    """Attack the photos under PATH and report how many are found again.
+    """Attack the photos under PATH, or of tfds:NAME[:SPLIT], and report how many are found again.
 
     Photos are recompressed, cropped, turned, written over, put into screenshots and more, then searched for among
     the other photos. pHash, dHash and PDQ answer the same queries beside the model. Nothing is written under PATH.
@@ -77,14 +77,14 @@ def evaluate(
     from neardup.evaluation import suite
     from neardup.evaluation.baselines import load_baselines
     from neardup.evaluation.calibration import calibrate_false_matches, precision_threshold
-    from neardup.images import find_images
     from neardup.output import emit, note
     from neardup.output.evaluation import render_evaluation
+    from neardup.sources.datasets import find_stored
 
     if plot and not plot.parent.is_dir():  # said now, not after minutes of work
         raise BadInput(f"{plot}: no such folder; make it, or give another file for the plot")
-    known = suite.read_pairs(same, path) if same else ()
-    found = find_images(path.resolve(), on_error=lambda where, error: note(f"{where}: {error}"))
+    known = suite.read_pairs(same, Path(path)) if same else ()
+    found = find_stored(_resolved(path), on_error=lambda where, error: note(f"{where}: {error}"))
     drawn = suite.draw(found, seed, limit=photos, same=known)
     embedder = load_embedder(model, engine)
     baselines, missing = ({}, []) if no_baselines else load_baselines()
@@ -123,6 +123,12 @@ def evaluate(
     emit(render_evaluation(report, embedder.model.name, chosen, rates), format)
 
 
+def _resolved(path: str) -> str:
+    from neardup.sources.datasets import is_dataset
+
+    return path if is_dataset(path) else str(Path(path).resolve())
+
+
 def _refuse_beside_lookalikes(*names: str) -> None:
     if given := options.typed(*names):
         shown = ", ".join(f"--{name.replace('_', '-')}" for name in given)
@@ -130,7 +136,7 @@ def _refuse_beside_lookalikes(*names: str) -> None:
 
 
 def _evaluate_lookalikes(
-    path: Path, photos: int | None, seed: int, model: str, engine: str, kinds: str | None, format: str
+    path: str, photos: int | None, seed: int, model: str, engine: str, kinds: str | None, format: str
 ) -> None:
     from rich.console import Console
     from rich.progress import Progress
@@ -139,11 +145,11 @@ def _evaluate_lookalikes(
     from neardup.evaluation import suite
     from neardup.evaluation.lookalikes import KINDS
     from neardup.evaluation.lookalikes.measure import PICTURES, measure_lookalikes
-    from neardup.images import find_images
     from neardup.output import emit, note
     from neardup.output.evaluation import render_lookalikes
+    from neardup.sources.datasets import find_stored
 
-    found = find_images(path.resolve(), on_error=lambda where, error: note(f"{where}: {error}"))
+    found = find_stored(_resolved(path), on_error=lambda where, error: note(f"{where}: {error}"))
     different, failed, _ = suite.without_lookalikes(suite.draw(found, seed, limit=photos), PICTURES)
     for file, reason in failed:
         note(f"{file}: {reason}")

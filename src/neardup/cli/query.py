@@ -39,7 +39,7 @@ def query(
 ) -> None:
     """Print the indexed images most similar to each IMAGE.
 
-    IMAGE is a file, a folder (every image below it), an http(s) URL, or '-' (an image on stdin).
+    IMAGE is a file, a folder (every image below it), tfds:NAME[:SPLIT], an http(s) URL, or '-' (an image on stdin).
     """
     from neardup.jobs.query import Answer, query_images
     from neardup.output import emit, note

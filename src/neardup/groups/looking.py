@@ -10,7 +10,7 @@ from contextlib import suppress
 from neardup.errors import NeardupError, UnreadableImage
 from neardup.groups.images import Images
 from neardup.groups.recent import Recent
-from neardup.images import ByteBudget, read_file
+from neardup.images import ByteBudget
 from neardup.index.notes import Pair, record_found
 from neardup.matching.align import may_match
 from neardup.matching.evidence import Evidence
@@ -18,6 +18,7 @@ from neardup.matching.judge import MATCHER, judge
 from neardup.matching.maps import Matrix
 from neardup.matching.picture import Glance, Picture, load_picture
 from neardup.matching.pixels import pixel_digest
+from neardup.sources import read_stored
 
 # Pictures that stay decoded, and keypoints that stay of others.
 _KEPT_BYTES, _GLANCE_BYTES, _GLANCE_SIZE = 192 << 20, 1536 << 20, 76_000
@@ -147,7 +148,7 @@ def _content(images: Images, content: int) -> bytes:
     problem = UnreadableImage("the file is gone")
     for image in images.of(content):
         try:
-            found = read_file(images.path(image))
+            found = read_stored(images.path(image))
         except UnreadableImage as error:
             problem = error
             continue

@@ -316,19 +316,23 @@ class IndexWriter:
         return self._connection.execute("INSERT OR IGNORE INTO temp.seen VALUES (?)", (key,)).rowcount > 0
 
     @_whole
-    def remove_vanished(self, roots: Iterable[Path]) -> int:
-        """Forget files recorded at or below the roots that were not seen; returns how many of them were images."""
+    def remove_vanished(self, roots: Iterable[Path], splits: Iterable[Path] = ()) -> int:
+        """Forget files recorded at or below the roots, and records of the splits, that were not seen; returns how many
+        of them were images.
+
+        splits: what the paths of a split's records begin with: its shards', up to their number
+        """
         run = self._connection.execute
         removed = 0
-        for root in roots:
-            key = os.fsencode(root)
-            # What lies below '/a/b' sorts from '/a/b/' up to '/a/b0', the character after '/'.
-            below = key.rstrip(b"/")
+        # What lies below '/a/b' sorts from '/a/b/' up to '/a/b0', the character after '/'.
+        ranges = [(key, below + b"/", below + b"0") for key in map(os.fsencode, roots) for below in [key.rstrip(b"/")]]
+        ranges += [(key, key + b"-", key + b".") for key in map(os.fsencode, splits)]
+        for bounds in ranges:
             for table in ("images", "failures"):
                 count = run(
                     f"DELETE FROM {table} WHERE (path = ? OR (path >= ? AND path < ?))"
                     " AND path NOT IN (SELECT path FROM temp.seen)",
-                    (key, below + b"/", below + b"0"),
+                    bounds,
                 ).rowcount
                 removed += count if table == "images" else 0
         run("DELETE FROM temp.seen")

@@ -65,7 +65,8 @@ def index_images(
 ) -> IndexReport:
     """Embed what is new or changed below the paths, and forget what vanished there.
 
-    paths:             folders, image files, and data sets, tfds:NAME[:SPLIT]
+    paths:             folders, image files, and data sets, tfds:NAME[:SPLIT]; of a split of which a part is given,
+                       the rest leaves the index
     index:             its folder, made if need be
     listed:            more image files, absolute paths; a missing one has failed
     globs:             which files are wanted; what is not leaves the index like what vanished
@@ -100,9 +101,11 @@ def index_images(
             _count_aside(new_walk(), datasets, on_total)
         indexer = Indexer(writer, embedder, executor, on_progress, parts=parts)
         # Data sets first: where their records are files that a walk finds too, they alone have labels for them.
+        folders = [root for dataset in datasets for root in dataset.roots]
+        splits = [begin for dataset in datasets for begin in dataset.splits]
         sources = chain(*datasets, walk, walk.listed(listed or ()))
         try:
-            report = indexer.run(sources, walk.whole_roots)
+            report = indexer.run(sources, lambda: [*walk.whole_roots(), *folders], splits)
         except KeyboardInterrupt:
             say(f"Interrupted: {writer.images} images are in the index; run the same command to go on.")
             raise
@@ -160,10 +163,13 @@ class Indexer:
         self._batch: list[tuple[StoredSource, Prepared]] = []
         self.report = IndexReport()
 
-    def run(self, sources: Iterable[StoredSource], roots: Callable[[], Iterable[Path]]) -> IndexReport:
+    def run(
+        self, sources: Iterable[StoredSource], roots: Callable[[], Iterable[Path]], splits: Iterable[Path] = ()
+    ) -> IndexReport:
         """Bring the index up to date with the sources; of those with one path, the first counts.
 
-        roots: called after the last source; recorded files below these that were no source have vanished
+        roots:  called after the last source; recorded files below these that were no source have vanished
+        splits: of data sets; recorded records of these that were no source have vanished, too
         Interrupted, it commits what is done and raises KeyboardInterrupt again; the next run goes on from there.
         """
         started = time.monotonic()
@@ -174,7 +180,7 @@ class Indexer:
                 for source, image in prepared:
                     self._take(source, image)
             self._flush()
-            self.report.removed = self._writer.remove_vanished(roots())
+            self.report.removed = self._writer.remove_vanished(roots(), splits)
             self._writer.commit()
         except KeyboardInterrupt:
             with suppress(IndexNotWritten):  # it came in the middle of a write, which has been taken back

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from neardup.embedding import check_recorded, cores, load_embedder
 from neardup.errors import BadInput, UnreadableImage
-from neardup.images import DECODER, OnError, read_file
+from neardup.images import DECODER, OnError
 from neardup.index import Index, Match
 from neardup.jobs.compare import relation_of
 from neardup.matching.align import may_match
@@ -23,7 +23,7 @@ from neardup.matching.threads import without_blas_threads
 from neardup.matching.words import SAME_FILE, SAME_PIXELS, change
 from neardup.prepare import Embedded, embed_images
 from neardup.search import reaches
-from neardup.sources import Source
+from neardup.sources import Source, read_stored
 from neardup.sources.queries import open_queries
 
 # Matches looked at beside those that are shown: so many, while they take no more than this, in seconds of one core, at
@@ -47,6 +47,11 @@ class Answer:
     def query(self) -> str:
         """An absolute path, a URL, or -."""
         return self.source.name
+
+    @property
+    def label(self) -> str | None:
+        """The query's own."""
+        return self.source.label
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def query_images(
 ) -> Query:
     """The `top` indexed images most like each of some images; confirmed ones first.
 
-    images:         files, folders, URLs, "-" for stdin
+    images:         files, folders, tfds:NAME[:SPLIT], URLs, "-" for stdin
     min_similarity: leave out those below, by the cosine alone: no picture is looked at
     exact:          compare with every image, without the hash tables
     say:            called with warnings
@@ -159,7 +164,7 @@ def _look(
     if match.digest == digest:
         return "exact", SAME_FILE
     try:
-        other_content = read_file(match.path)
+        other_content = read_stored(match.path)
         if hashlib.sha256(other_content).digest() != match.digest:
             return None, None
         other = load_picture(other_content)

@@ -15,6 +15,7 @@ EXTRAS = {
     "onnx": "tensorflow",
     "openvino": "openvino",
     "pyarrow": "parquet",
+    "watchfiles": "watch",
     "imagehash": "baselines",
     "pdqhash": "baselines",
 }

@@ -1,11 +1,25 @@
 """`neardup index`."""
 
+import re
 import sys
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
 from neardup.cli import options
+
+_HOURS = {"h": 1, "d": 24, "w": 7 * 24}
+
+
+def _age(ctx: click.Context, parameter: click.Parameter, chosen: str | None) -> timedelta | None:
+    if chosen is None:
+        return None
+    found = re.fullmatch(r"(\d{1,6})([hdw])", chosen)
+    if not found or not int(found[1]):
+        raise click.BadParameter(f"{chosen!r}: a number of hours, days or weeks, as in 12h, 90d or 8w")
+    return timedelta(hours=int(found[1]) * _HOURS[found[2]])
 
 
 @click.command()
@@ -19,6 +33,11 @@ from neardup.cli import options
     "--parts", is_flag=True,
     help="Embed corners and middles, too: groups then finds what was pasted into others. Takes six times as long.",
 )  # fmt: skip
+@click.option(
+    "--newer-than", metavar="AGE", callback=_age,
+    help="Take only files changed within this time, as in 12h, 90d or 8w; older ones leave the index, all of them.",
+)  # fmt: skip
+@click.option("--watch", is_flag=True, help="Go on until Ctrl-C: what changes is indexed a second after it is quiet.")
 @click.option("--null", "-0", is_flag=True, help="With '-': paths on stdin end with NUL, as find -print0 writes them.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Processor cores to use.  [default: all]")
 @options.model
@@ -32,6 +51,8 @@ def index(
     label_from_folder: bool,
     rebuild: bool,
     parts: bool,
+    newer_than: timedelta | None,
+    watch: bool,
     null: bool,
     threads: int | None,
     model: str,
@@ -50,6 +71,7 @@ def index(
     from neardup.images.globs import Globs
     from neardup.interrupts import sigterm_interrupts
     from neardup.jobs.index import index_images
+    from neardup.jobs.watch import watch_images
     from neardup.output import emit, note
     from neardup.output.index import Progress, render_report
     from neardup.sources.stdin import STDIN, read_paths
@@ -57,22 +79,31 @@ def index(
     listed = None
     if STDIN in paths:
         listed = read_paths(sys.stdin.buffer if sys.stdin else None, end=b"\0" if null else b"\n")
+    folders = [path for path in paths if path != STDIN]
+    chosen: dict[str, Any] = {
+        "globs": Globs(include, exclude) if include or exclude else None,
+        "label_from_folder": label_from_folder,
+        "rebuild": rebuild,
+        "parts": parts,
+        "newer_than": newer_than,
+        "model": model,
+        "engine": engine,
+        "threads": threads,
+        "say": note,
+    }
+    if watch:
+        with sigterm_interrupts():
+            try:
+                for report in watch_images(paths, index, **chosen):
+                    emit(render_report(report, index), format)
+            except KeyboardInterrupt:
+                note("Ended; what was committed is in the index.")
+        return
     with sigterm_interrupts(), Progress() as progress:
         report = index_images(
-            [path for path in paths if path != STDIN],
-            index,
-            listed=listed,
-            globs=Globs(include, exclude) if include or exclude else None,
-            label_from_folder=label_from_folder,
-            rebuild=rebuild,
-            parts=parts,
-            model=model,
-            engine=engine,
-            threads=threads,
-            say=note,
-            on_progress=progress.update,
-            on_total=progress.set_total if progress.is_shown else None,
-        )
+            folders, index, listed=listed, on_progress=progress.update,
+            on_total=progress.set_total if progress.is_shown else None, **chosen,
+        )  # fmt: skip
     emit(render_report(report, index), format)
     if report.failed and not (report.indexed or report.unchanged or report.removed):
         click.get_current_context().exit(1)

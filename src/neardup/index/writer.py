@@ -339,6 +339,14 @@ class IndexWriter:
         self._lost_images |= removed > 0
         return removed
 
+    @_whole
+    def remove_older(self, oldest_ns: int) -> int:
+        """Forget files of a modification time before this one; returns how many of them were images."""
+        removed = self._connection.execute("DELETE FROM images WHERE mtime_ns < ?", (oldest_ns,)).rowcount
+        self._connection.execute("DELETE FROM failures WHERE mtime_ns < ?", (oldest_ns,))
+        self._lost_images |= removed > 0
+        return removed
+
     def commit_if_due(self) -> bool:
         """Commit when the last one is `commit_interval_s` ago, or enough is waiting in memory."""
         due = time.monotonic() - self._last_commit >= self._commit_interval_s

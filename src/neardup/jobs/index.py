@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import chain, islice
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class IndexReport:
     indexed: int = 0
     unchanged: int = 0
     removed: int = 0
+    too_old: int = 0  # were met, and are not wanted
     embedded: int = 0  # different contents that went through the model
     failed: list[Failure] = field(default_factory=list)
     passed_over: Mapping[str, int] = field(default_factory=dict)  # looks like a picture and is not read, by ending
@@ -56,6 +58,7 @@ def index_images(
     label_from_folder: bool = False,
     rebuild: bool = False,
     parts: bool = False,
+    newer_than: timedelta | None = None,
     model: str | Embedder = "default",
     engine: str = AUTO,
     threads: int | None = None,
@@ -73,6 +76,8 @@ def index_images(
     label_from_folder: keep the name of each file's folder as its label
     rebuild:           start over, with another model for instance
     parts:             embed the corners and the middle of each image, too, so that groups find what is pasted into it
+    newer_than:        take only files changed within this time; at the commit, all older ones leave the index, wherever
+                       they lie
     model:             a name, or the path of a model's folder, for `engine` to run; or one that is loaded
     threads:           processor cores to use; None: all that this process may use
     say:               called with warnings, and before waiting for another writer
@@ -99,7 +104,8 @@ def index_images(
             say(f"Warning: {writer.warning}")
         if on_total is not None and listed is None:
             _count_aside(new_walk(), datasets, on_total)
-        indexer = Indexer(writer, embedder, executor, on_progress, parts=parts)
+        oldest_ns = None if newer_than is None else time.time_ns() - int(newer_than.total_seconds() * 1e9)
+        indexer = Indexer(writer, embedder, executor, on_progress, parts=parts, oldest_ns=oldest_ns)
         # Data sets first: where their records are files that a walk finds too, they alone have labels for them.
         folders = [root for dataset in datasets for root in dataset.roots]
         splits = [begin for dataset in datasets for begin in dataset.splits]
@@ -155,8 +161,9 @@ class Indexer:
         on_progress: Callable[[IndexReport], None] = lambda report: None,
         *,
         parts: bool = False,
+        oldest_ns: int | None = None,
     ) -> None:
-        self._parts = parts
+        self._parts, self._oldest_ns = parts, oldest_ns
         self._writer, self._embedder, self._executor, self._on_progress = writer, embedder, executor, on_progress
         self._decode = Decode(embedder.model.input_size, parts)
         self._stats: dict[Path, tuple[int, int]] = {}  # of the images under way
@@ -181,6 +188,8 @@ class Indexer:
                     self._take(source, image)
             self._flush()
             self.report.removed = self._writer.remove_vanished(roots(), splits)
+            if self._oldest_ns is not None:
+                self.report.removed += self._writer.remove_older(self._oldest_ns)
             self._writer.commit()
         except KeyboardInterrupt:
             with suppress(IndexNotWritten):  # it came in the middle of a write, which has been taken back
@@ -199,6 +208,9 @@ class Indexer:
             size_bytes, mtime_ns = source.stat()
         except (OSError, ValueError) as error:
             self._fail(source, getattr(error, "strerror", None) or str(error))
+            return False
+        if self._oldest_ns is not None and mtime_ns < self._oldest_ns:
+            self.report.too_old += 1
             return False
         known = self._writer.state(source.path)
         if known is None or (known.size_bytes, known.mtime_ns) != (size_bytes, mtime_ns):

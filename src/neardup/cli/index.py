@@ -37,6 +37,15 @@ def _age(ctx: click.Context, parameter: click.Parameter, chosen: str | None) -> 
     "--newer-than", metavar="AGE", callback=_age,
     help="Take only files changed within this time, as in 12h, 90d or 8w; older ones leave the index, all of them.",
 )  # fmt: skip
+@click.option("--tables", type=click.IntRange(1, 64), metavar="N", help="Hash tables of a new index.  [default: 8]")
+@click.option("--bits", type=click.IntRange(1, 32), metavar="N", help="Bits of a signature, at most.  [default: 24]")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Of a new index's hyperplanes.  [default: 0]"
+)
+@click.option(
+    "--recall", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="R",
+    help="Instead of --tables: as few as find this share of what is at cosine 0.9, by theory, among a million images.",
+)  # fmt: skip
 @click.option("--watch", is_flag=True, help="Go on until Ctrl-C: what changes is indexed a second after it is quiet.")
 @click.option("--null", "-0", is_flag=True, help="With '-': paths on stdin end with NUL, as find -print0 writes them.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Processor cores to use.  [default: all]")
@@ -52,6 +61,10 @@ def index(
     rebuild: bool,
     parts: bool,
     newer_than: timedelta | None,
+    tables: int | None,
+    bits: int | None,
+    seed: int | None,
+    recall: float | None,
     watch: bool,
     null: bool,
     threads: int | None,
@@ -68,9 +81,11 @@ def index(
     ('*' also stands for slashes, and case counts). What is left out leaves the index as well. A PATH that is a file, or
     comes on stdin, is matched by its name.
     """
+    if tables is not None and recall is not None:
+        raise click.UsageError("--recall chooses the number of tables: leave --tables out")
     from neardup.images.globs import Globs
     from neardup.interrupts import sigterm_interrupts
-    from neardup.jobs.index import index_images
+    from neardup.jobs.index import hashing_of, index_images
     from neardup.jobs.watch import watch_images
     from neardup.output import emit, note
     from neardup.output.index import Progress, render_report
@@ -86,6 +101,7 @@ def index(
         "rebuild": rebuild,
         "parts": parts,
         "newer_than": newer_than,
+        "hashing": hashing_of(tables=tables, bits=bits, seed=seed, recall=recall),
         "model": model,
         "engine": engine,
         "threads": threads,

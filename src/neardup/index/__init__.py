@@ -25,7 +25,7 @@ from neardup.lsh import SignCodes, draw_hyperplanes, find_candidates, tune
 from neardup.lsh.probing import MAX_PROBES
 from neardup.lsh.tuning import expected_recall
 
-__all__ = ["Bucket", "FileState", "Index", "IndexWriter", "IndexedImage", "Match", "Model", "QueryResult"]
+__all__ = ["Bucket", "FileState", "Hashing", "Index", "IndexWriter", "IndexedImage", "Match", "Model", "QueryResult"]
 
 _IMAGES_AT_A_TIME = 4096
 # Rows that sign codes leave for exact comparison.
@@ -134,6 +134,7 @@ class Index:
         model: Model,
         *,
         rebuild: bool = False,
+        hashing: Hashing | None = None,
         wait: Callable[[str], None] | None = None,
         commit_interval_s: float = 10.0,
     ) -> AbstractContextManager[IndexWriter]:
@@ -141,11 +142,14 @@ class Index:
         exception takes back what came after the last commit.
 
         rebuild: start over; readers find the old index until the first commit, which deletes it
+        hashing: tables, bits and seed of a new index; None: those that suit most
         wait:    called with a line to show before waiting for another writer; None: raise IndexLocked instead
-        raises:  IndexLocked, ModelMismatch (another digest or dim than the index was made with), DamagedIndex,
-                 IndexNotWritten
+        raises:  IndexLocked, ModelMismatch (another digest or dim than the index was made with), BadInput (or another
+                 hashing), DamagedIndex, IndexNotWritten
         """
-        return open_writer(Path(path), model, rebuild=rebuild, wait=wait, commit_interval_s=commit_interval_s)
+        return open_writer(
+            Path(path), model, rebuild=rebuild, hashing=hashing, wait=wait, commit_interval_s=commit_interval_s
+        )
 
     def close(self) -> None:
         """Let go of the snapshot; matches and embeddings already handed out stay valid."""

@@ -47,6 +47,7 @@ def open_writer(
     model: Model,
     *,
     rebuild: bool = False,
+    hashing: Hashing | None = None,
     wait: Callable[[str], None] | None = None,
     commit_interval_s: float = 10.0,
 ) -> Iterator["IndexWriter"]:
@@ -62,7 +63,9 @@ def open_writer(
         except (sqlite3.Error, OSError) as error:
             raise _not_written(folder, None, error) from error
         with closing(connection):
-            writer = IndexWriter(folder, connection, model, rebuild=rebuild, commit_interval_s=commit_interval_s)
+            writer = IndexWriter(
+                folder, connection, model, rebuild=rebuild, hashing=hashing, commit_interval_s=commit_interval_s
+            )
             try:
                 yield writer
                 writer.commit()
@@ -127,6 +130,7 @@ class IndexWriter:
         model: Model,
         *,
         rebuild: bool,
+        hashing: Hashing | None,
         commit_interval_s: float,
     ) -> None:
         self._folder = folder
@@ -144,7 +148,7 @@ class IndexWriter:
         with catalog.damage_named(folder / CATALOG):
             self._committed_images = self.images
             self._remove_unlisted()
-        self._start(rebuild)
+        self._start(rebuild, hashing)
         self._check_segments()
         self._last_commit = time.monotonic()
 
@@ -160,7 +164,7 @@ class IndexWriter:
             raise DamagedIndex(f"{error.filename}: missing; {REBUILD}") from error
 
     @_whole
-    def _start(self, rebuild: bool) -> None:
+    def _start(self, rebuild: bool, hashing: Hashing | None) -> None:
         path = self._folder / CATALOG
         # The paths of a run, half a million perhaps: SQLite keeps them in a file of its own where they become many.
         self._connection.execute("CREATE TEMP TABLE seen (path BLOB PRIMARY KEY) WITHOUT ROWID")
@@ -174,8 +178,9 @@ class IndexWriter:
                 self._connection.execute(f"DELETE FROM {table}")
         settings = catalog.read_settings(self._connection, path)
         is_empty = self._connection.execute("SELECT 1 FROM contents LIMIT 1").fetchone() is None
-        if settings is None or (is_empty and settings[0] != self._model):
-            settings = self._model, HASHING
+        wanted = hashing or HASHING
+        if settings is None or (is_empty and settings != (self._model, wanted)):
+            settings = self._model, wanted
             catalog.write_settings(self._connection, *settings)
         recorded, self._hashing = settings
         if (recorded.digest, recorded.dim) != (self._model.digest, self._model.dim):
@@ -183,6 +188,11 @@ class IndexWriter:
                 f"{self._folder}: holds embeddings of {recorded.name} ({recorded.digest[:12]}, dim {recorded.dim}), "
                 f"not of {self._model.name} ({self._model.digest[:12]}, dim {self._model.dim}); "
                 "use that model, or start over with 'neardup index PATH --rebuild'"
+            )
+        if hashing is not None and hashing != self._hashing:
+            raise BadInput(
+                f"{self._folder}: was made with {self._hashing.shown}, not with {hashing.shown};"
+                " leave them out, or start over with 'neardup index PATH --rebuild'"
             )
         changed = recorded.differences(self._model.precision, self._model.decoder)
         if changed:

@@ -14,14 +14,20 @@ from numpy.typing import NDArray
 
 from neardup.embedding import AUTO, BATCH, MANY, Embedder, load_embedder
 from neardup.embedding.hardware import cores
-from neardup.errors import IndexNotWritten
+from neardup.errors import BadInput, IndexNotWritten
 from neardup.images import DECODER
 from neardup.images.globs import Globs
-from neardup.index import Index, IndexWriter, Model
+from neardup.index import Hashing, Index, IndexWriter, Model
+from neardup.index.writer import HASHING
+from neardup.lsh.probing import MAX_PROBES
+from neardup.lsh.tuning import expected_recall, natural_bits
 from neardup.prepare import Decode, Executor, Prepared, Threads, embed_views, prepare, prepare_in_order, views_of
 from neardup.sources import StoredSource
 from neardup.sources.datasets import Dataset, is_dataset, open_dataset
 from neardup.sources.walk import Walk
+
+# Images that `recall` is meant for.
+TYPICAL_MOST = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ def index_images(
     rebuild: bool = False,
     parts: bool = False,
     newer_than: timedelta | None = None,
+    hashing: Hashing | None = None,
     model: str | Embedder = "default",
     engine: str = AUTO,
     threads: int | None = None,
@@ -78,6 +85,7 @@ def index_images(
     parts:             embed the corners and the middle of each image, too, so that groups find what is pasted into it
     newer_than:        take only files changed within this time; at the commit, all older ones leave the index, wherever
                        they lie
+    hashing:           tables, bits and seed of a new index; None: those that suit most
     model:             a name, or the path of a model's folder, for `engine` to run; or one that is loaded
     threads:           processor cores to use; None: all that this process may use
     say:               called with warnings, and before waiting for another writer
@@ -99,7 +107,10 @@ def index_images(
         embedder = model
     else:
         embedder = load_embedder(model, engine, threads=threads, images=_few(new_walk(), datasets, listed))
-    with Index.write(index, _recorded(embedder), rebuild=rebuild, wait=say) as writer, Threads(threads) as executor:
+    with (
+        Index.write(index, _recorded(embedder), rebuild=rebuild, hashing=hashing, wait=say) as writer,
+        Threads(threads) as executor,
+    ):
         if writer.warning:
             say(f"Warning: {writer.warning}")
         if on_total is not None and listed is None:
@@ -121,6 +132,28 @@ def index_images(
         say(f"Warning: {root}: holds links, which are not followed, and no images; give the folder that they lead to")
     report.passed_over = walk.passed_over
     return report
+
+
+def hashing_of(
+    *, tables: int | None = None, bits: int | None = None, seed: int | None = None, recall: float | None = None
+) -> Hashing | None:
+    """How a new index is to hash; None where nothing was chosen, so that an index may hash as it does.
+
+    recall: the share of what is at cosine 0.9 that queries find among TYPICAL_MOST images, by theory, with the fewest
+            tables; raises BadInput where none of 64 tables are enough
+    """
+    if all(each is None for each in (tables, bits, seed, recall)):
+        return None
+    bits, seed = HASHING.bits if bits is None else bits, HASHING.seed if seed is None else seed
+    if recall is None:
+        return Hashing(HASHING.tables if tables is None else tables, bits, seed)
+    used = natural_bits(TYPICAL_MOST, bits)
+    probes = min(MAX_PROBES, 2**used)
+    enough = (n for n in range(1, 65) if expected_recall(0.9, tables=n, bits=used, probes=probes) >= recall)
+    chosen = next(enough, None)
+    if chosen is None:
+        raise BadInput(f"recall {recall:g} is not reached with 64 tables of {used} bits; give fewer --bits, or less")
+    return Hashing(chosen, bits, seed)
 
 
 def _few(walk: Walk, datasets: Sequence[Dataset], listed: Iterable[Path] | None) -> int | None:

@@ -16,6 +16,7 @@ EXTRAS = {
     "openvino": "openvino",
     "pyarrow": "parquet",
     "watchfiles": "watch",
+    "openTSNE": "tsne",
     "imagehash": "baselines",
     "pdqhash": "baselines",
 }

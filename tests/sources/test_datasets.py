@@ -203,7 +203,7 @@ def test_queries_from_a_data_set_have_labels_and_pictures(prepared, tiny_model, 
     from neardup.output.figures import matches
 
     drawn = []
-    monkeypatch.setattr(matches, "_draw", lambda axis, pixels, name, caption, colour: drawn.append((pixels, caption)))
+    monkeypatch.setattr(matches, "draw_cell", lambda axis, pixels, name, caption, ink: drawn.append((pixels, caption)))
     run("index", f"tfds:{prepared.data_dir}:train", "--model", str(tiny_model.folder))
     found = run("query", f"tfds:{prepared.data_dir}:train[2:3]", "--top", "3", "--plot", str(tmp_path / "grid.png"))
     assert (found["query_label"], found["matches"][0]["relation"]) == ("daisy", "exact")

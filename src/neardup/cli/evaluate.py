@@ -37,6 +37,14 @@ from neardup.cli import options
 @click.option(
     "--lookalikes", is_flag=True, help="Instead, draw pictures that look alike and count what dedup would take."
 )
+@click.option(
+    "--labelled", is_flag=True,
+    help="Instead, do neighbours share a class? Classes are the folders that photos lie in, or labels of tfds:.",
+)  # fmt: skip
+@click.option(
+    "--plots", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+    help="With --labelled: draw classes, embeddings, right and wrong queries and the confusion into this folder.",
+)  # fmt: skip
 @click.option("--kinds", metavar="A,B", help="With --lookalikes: only these kinds.  [default: all]")
 @options.output_format
 def evaluate(
@@ -51,6 +59,8 @@ def evaluate(
     same: Path | None,
     plot: Path | None,
     lookalikes: bool,
+    labelled: bool,
+    plots: Path | None,
     kinds: str | None,
     format: str,
 ) -> None:
@@ -62,9 +72,18 @@ def evaluate(
     With --lookalikes, 200 different pictures of each kind are drawn in a temporary folder (pages of one book, icons,
     slides, bursts and dark versions of your photos ...) and grouped as dedup does it: how many would it throw away, and
     how many genuine copies of them does it find?
+
+    With --labelled, every photo is searched for among the others, exactly and through hash tables: how often is the
+    nearest, or one of five, of its class, and what do five neighbours vote for?
     """
+    if plots is not None and not labelled:
+        raise click.UsageError("--plots draws what --labelled finds: give both")
+    if labelled:
+        _refuse_beside("labelled", "lookalikes", "kinds", "no_baselines", "calibrate", "precision", "same", "plot")
+        _evaluate_labelled(path, photos, seed, model, engine, plots, format)
+        return
     if lookalikes:
-        _refuse_beside_lookalikes("no_baselines", "calibrate", "precision", "same", "plot")
+        _refuse_beside("lookalikes", "no_baselines", "calibrate", "precision", "same", "plot")
         _evaluate_lookalikes(path, photos, seed, model, engine, kinds, format)
         return
     if kinds is not None:
@@ -129,10 +148,10 @@ def _resolved(path: str) -> str:
     return path if is_dataset(path) else str(Path(path).resolve())
 
 
-def _refuse_beside_lookalikes(*names: str) -> None:
+def _refuse_beside(chosen: str, *names: str) -> None:
     if given := options.typed(*names):
         shown = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise click.UsageError(f"--lookalikes is another evaluation: leave out {shown}")
+        raise click.UsageError(f"--{chosen} is another evaluation: leave out {shown}")
 
 
 def _evaluate_lookalikes(
@@ -173,3 +192,35 @@ def _evaluate_lookalikes(
             ),
         )
     emit(render_lookalikes(report, embedder.model.name), format)
+
+
+def _evaluate_labelled(
+    path: str, photos: int | None, seed: int, model: str, engine: str, plots: Path | None, format: str
+) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from neardup.embedding import cores, load_embedder
+    from neardup.evaluation import suite
+    from neardup.evaluation.labelled import embed_labelled, judge_labelled
+    from neardup.output import emit, note
+    from neardup.output.labelled import render_labelled
+    from neardup.sources.datasets import find_labelled
+
+    labels = dict(find_labelled(path))
+    drawn = [(photo, labels[photo]) for photo in suite.draw(labels, seed, limit=photos)]
+    embedder = load_embedder(model, engine, images=len(drawn))
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Embedding", total=len(drawn))
+        pictures = embed_labelled(
+            drawn, embedder, cores(), lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    for file, reason in pictures.failed:
+        note(f"{file}: {reason}")
+    report = judge_labelled(pictures)
+    emit(render_labelled(report, embedder.model.name), format)
+    if plots is not None:
+        from neardup.output.figures.labelled import plot_labelled
+
+        for file in plot_labelled(report, plots, title=embedder.model.name, seed=seed):
+            note(f"Drawn: {file}")

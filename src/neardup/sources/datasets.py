@@ -172,6 +172,15 @@ def find_stored(name: str | Path, *, on_error: OnError | None = None) -> Iterato
     return find_images(Path(name), on_error=on_error)
 
 
+def find_labelled(name: str) -> Iterator[tuple[Path, str]]:
+    """Images with labels: below a folder, with the names of the folders that they lie in, or of tfds:NAME[:SPLIT] with
+    its labels. Left out is what has none: images in no folder below it, records without one."""
+    if is_dataset(name):
+        return ((source.path, source.label) for source in open_dataset(name) if source.label is not None)
+    root = Path(os.path.abspath(name))
+    return ((path, path.parent.name) for path in find_images(root) if path.parent != root)
+
+
 def from_builder(builder: Any, split: str = "") -> Dataset:
     """The data set that a tfds builder has prepared: one split, a part of one, or all of them."""
     known = list(builder.info.splits)

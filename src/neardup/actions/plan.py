@@ -19,6 +19,7 @@ from neardup.images.formats import is_raw_name
 from neardup.matching.evidence import RELATIONS, Relation
 from neardup.matching.words import SAME_FILE
 from neardup.reading import read_json
+from neardup.sources import is_record
 from neardup.text import said
 
 Action = Literal["report", "trash", "move", "hardlink", "symlink", "reflink", "delete"]
@@ -99,8 +100,9 @@ def make_plan(
     Only what its keeper shows whole is acted on: exact and copy, what a person said is a duplicate, and what was
     grouped without a look at the pictures, since that was asked for. `edited` adds those that show something else.
 
-    Left as they are: files below `keep.under`; files that are gone, changed, links, or the very file that their keeper
-    is under another name; the whole group where the keeper is gone or changed; and with a link action files of which
+    Left as they are: records of data sets, and what would go for one; files below `keep.under`; files that are gone,
+    changed, links, or the very file that their keeper is under another name; the whole group where the keeper is gone
+    or changed; and with a link action files of which
     the group has no byte copy. Files are looked at (their stat, their metadata), and not changed. Raises BadInput.
     """
     policy = keep or KeepPolicy()
@@ -110,7 +112,9 @@ def make_plan(
     for keeper, *others in _parts(groups, action, policy, kept):
         lost_keeper = _difference(keeper)
         for member in others:
-            reason = lost_keeper and f"its keeper {lost_keeper}; run 'neardup index' again"
+            reason = _of_data_set(member, keeper) or (
+                lost_keeper and f"its keeper {lost_keeper}; run 'neardup index' again"
+            )
             reason = reason or _reason_to_keep(member, keeper, policy) or _shows_more(member, keeper, edited)
             if reason:
                 kept.append(Kept(member.path, keeper.path, reason))
@@ -173,6 +177,15 @@ def _reason_to_keep(member: Member, keeper: Member, policy: KeepPolicy) -> str |
 
 def _is_raw(member: Member) -> bool:
     return is_raw_name(bytes(member.path))
+
+
+def _of_data_set(member: Member, keeper: Member) -> str | None:
+    """Why nothing is done where one of the two is no file."""
+    if is_record(member.path):
+        return "is a record of a data set, not a file: nothing can be removed there"
+    if is_record(keeper.path):
+        return "its keeper is a record of a data set, not a file that would stay; --keep-under its folder keeps others"
+    return None
 
 
 def _shows_more(member: Member, keeper: Member, edited: bool) -> str | None:

@@ -15,6 +15,8 @@ EXTRAS = {
     "onnx": "tensorflow",
     "openvino": "openvino",
     "pyarrow": "parquet",
+    "watchfiles": "watch",
+    "openTSNE": "tsne",
     "imagehash": "baselines",
     "pdqhash": "baselines",
     "pillow_jxl": "jxl",

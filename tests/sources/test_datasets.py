@@ -3,7 +3,10 @@
 import io
 import json
 import shutil
+import socket
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +16,8 @@ from neardup.cli import main
 from neardup.errors import BadInput
 from neardup.index import Index
 from neardup.sources import ImageFile
-from neardup.sources.datasets import Record, from_builder, is_dataset, open_dataset
-from tests.conftest import draw_photo
+from neardup.sources.datasets import Record, check_download, from_builder, is_dataset, open_dataset
+from tests.conftest import draw_photo, draw_scene
 
 tfds = pytest.importorskip("tensorflow_datasets")
 LABELS = ("daisy", "tulips")
@@ -176,3 +179,117 @@ def test_a_folder_as_such_and_as_a_data_set_counts_once_and_has_labels(tiny_mode
         assert (report["indexed"], report["images"]) == (4, 4)
         with Index.open(tmp_path / ".neardup") as index:
             assert sorted(image.label for image in index) == ["daisy", "daisy", "tulips", "tulips"]
+
+
+def test_a_shorter_split_shrinks_the_index(prepared, tiny_model, tmp_path, run):
+    """Each command with what it removes, and what is there then."""
+    image_folder(tmp_path / "photos", 6)
+    steps = [
+        ((":train", ":test"), 0, 15),
+        ((":train[:50%]",), 6, 9),  # of the other split nothing goes
+        ((":train[3:7]",), 3, 7),
+        (("",), 0, 15),
+        ((":test[:1]+train[:2]",), 12, 3),
+    ]
+    for splits, removed, images in steps:
+        report = run("index", *(f"tfds:{prepared.data_dir}{s}" for s in splits), "--model", str(tiny_model.folder))
+        assert (report["removed"], report["images"]) == (removed, images), splits
+    for split, removed, images in (("", 0, 9), (":train[:2]", 4, 5)):
+        report = run("index", f"tfds:./photos{split}", "--model", str(tiny_model.folder))
+        assert (report["removed"], report["images"]) == (removed, images), split
+
+
+def test_queries_from_a_data_set_have_labels_and_pictures(prepared, tiny_model, tmp_path, run, monkeypatch):
+    from neardup.output.figures import matches
+
+    drawn = []
+    monkeypatch.setattr(matches, "draw_cell", lambda axis, pixels, name, caption, ink: drawn.append((pixels, caption)))
+    run("index", f"tfds:{prepared.data_dir}:train", "--model", str(tiny_model.folder))
+    found = run("query", f"tfds:{prepared.data_dir}:train[2:3]", "--top", "3", "--plot", str(tmp_path / "grid.png"))
+    assert (found["query_label"], found["matches"][0]["relation"]) == ("daisy", "exact")
+    assert found["matches"][0]["path"] == found["query"]
+    assert len(drawn) == 4
+    assert all(pixels is not None for pixels, _ in drawn)
+    assert drawn[0][1] == "daisy"
+    again = run("query", found["query"], "--top", "3")  # by the path that was printed
+    assert [m["path"] for m in again["matches"]] == [m["path"] for m in found["matches"]]
+
+
+@pytest.fixture
+def with_copies(tmp_path):
+    """Two photos in a data set, each with a copy there; the first, recompressed, also as a file beside it."""
+    features = tfds.features.FeaturesDict({"image": tfds.features.Image()})
+    records = []
+    for number in range(2):
+        for quality in (95, 60):
+            file = io.BytesIO()
+            draw_scene(number).save(file, "JPEG", quality=quality)
+            records.append((len(records), {"image": io.BytesIO(file.getvalue())}))
+    builder = tfds.dataset_builders.store_as_tfds_dataset(
+        name="copies", version="1.0.0", features=features, data_dir=tmp_path / "tfds", split_datasets={"train": records}
+    )
+    (tmp_path / "files").mkdir()
+    draw_scene(0).save(tmp_path / "files" / "photo.jpg", quality=50)
+    return f"tfds:{builder.data_dir}"
+
+
+def test_groups_of_records_are_confirmed_and_shown(with_copies, tmp_path, run):
+    run("index", with_copies, "files")
+    groups = [json.loads(line) for line in raw("groups").splitlines()]
+    assert [len(group["images"]) for group in groups] == [3, 2]
+    assert {image["relation"] for group in groups for image in group["images"]} <= {"keeper", "copy"}
+    raw("groups", "--output", str(tmp_path / "report.html"))
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == 5
+    first, second = (image["path"] for image in groups[1]["images"])
+    assert run("explain", first, second, "--plot", str(tmp_path / "why.png"))["relation"] == "copy"
+    assert run("compare", first, second)["duplicate"]
+
+
+def test_dedup_says_that_records_are_no_files(with_copies, tmp_path, run):
+    run("index", with_copies, "files")
+    plan = run("dedup", "--action", "trash")
+    assert plan["steps"] == []
+    reasons = {kept["reason"].partition(" data set")[0] for kept in plan["kept"]}
+    assert reasons == {"is a record of a", "its keeper is a record of a"}
+    assert len(plan["kept"]) == 3
+
+
+def raw(*arguments):
+    result = CliRunner().invoke(main, [*arguments, "--format", "json"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_pictures_to_evaluate_and_to_train_on(prepared):
+    from neardup.sources import load_stored
+    from neardup.sources.datasets import find_stored
+    from neardup.training.labels.records import labelled_pictures
+
+    name = f"tfds:{prepared.data_dir}:test"
+    assert [load_stored(path).shape for path in find_stored(name)] == [(90, 120, 3)] * 3
+    assert [(each.path.name[-1], each.label) for each in labelled_pictures(name)] == [
+        ("0", "daisy"), ("1", "tulips"), ("2", "daisy"),
+    ]  # fmt: skip
+
+
+def builder_from(tmp_path, url, size=5):
+    infos = {url: SimpleNamespace(size=size)}
+    return SimpleNamespace(data_dir=str(tmp_path / "flowers" / "1.0.0"), builder_config=None, url_infos=infos)
+
+
+def test_a_download_that_cannot_work_says_so_at_once(tmp_path):
+    silent = socket.create_server(("127.0.0.1", 0))  # accepts, and never answers
+    urls = ("http://nowhere.invalid/x.tgz", "http://127.0.0.1:9/x.tgz", f"http://127.0.0.1:{silent.getsockname()[1]}/x")
+    started = time.monotonic()
+    for url in urls:
+        with pytest.raises(BadInput, match="cannot be downloaded"):
+            check_download(builder_from(tmp_path, url), wait_s=2)
+    assert time.monotonic() - started < 12
+    silent.close()
+
+
+def test_what_was_downloaded_before_is_not_asked_for(tmp_path):
+    (tmp_path / "downloads" / "flowers").mkdir(parents=True)
+    (tmp_path / "downloads" / "flowers" / "x.tgz").write_bytes(b"12345")
+    check_download(builder_from(tmp_path, "http://nowhere.invalid/x.tgz"), wait_s=2)

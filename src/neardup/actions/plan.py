@@ -23,6 +23,7 @@ from neardup.matching.evidence import RELATIONS, Relation
 from neardup.matching.words import SAME_FILE
 from neardup.metadata import Carried
 from neardup.reading import read_json
+from neardup.sources import is_record
 from neardup.text import said
 
 Action = Literal["report", "trash", "move", "hardlink", "symlink", "reflink", "delete"]
@@ -128,10 +129,10 @@ def make_plan(
     `merge_metadata` gives the XMP sidecar of a keeper what it lacks of those that go: date, GPS, rating, caption,
     keywords; not in protected folders, and not with links, which lose nothing.
 
-    Left as they are: files below `keep.under`; files that are gone, changed, links, or the very file that their keeper
-    is under another name; what is in the folder to move to; the whole group where the keeper is gone or changed; and
-    with a link action files of which the group has no byte copy. Files are looked at (their stat, their metadata), and
-    not changed. Raises BadInput.
+    Left as they are: records of data sets, and what would go for one; files below `keep.under`; files that are gone,
+    changed, links, or the very file that their keeper is under another name; what is in the folder to move to; the
+    whole group where the keeper is gone or changed; and with a link action files of which the group has no byte copy.
+    Files are looked at (their stat, their metadata), and not changed. Raises BadInput.
 
     root: below it files keep their place when they are moved; None: they come to lie side by side
     """
@@ -157,7 +158,9 @@ def plan_pictures(
     for keeper, *others in _parts(groups, action, policy, kept):
         lost_keeper = _difference(keeper)
         for member in others:
-            reason = lost_keeper and f"its keeper {lost_keeper}; run 'neardup index' again"
+            reason = _of_data_set(member, keeper) or (
+                lost_keeper and f"its keeper {lost_keeper}; run 'neardup index' again"
+            )
             reason = reason or _reason_to_keep(member, keeper, policy) or _shows_more(member, keeper, edited)
             if reason := reason or _out_of_reach(member.path, keeper.path, action, moved):
                 kept.append(Kept(member.path, keeper.path, reason))
@@ -280,6 +283,15 @@ def _out_of_reach(path: Path, keeper: Path, action: Action, moved: KeepPolicy) -
 
 def _is_raw(member: Member) -> bool:
     return is_raw_name(bytes(member.path))
+
+
+def _of_data_set(member: Member, keeper: Member) -> str | None:
+    """Why nothing is done where one of the two is no file."""
+    if is_record(member.path):
+        return "is a record of a data set, not a file: nothing can be removed there"
+    if is_record(keeper.path):
+        return "its keeper is a record of a data set, not a file that would stay; --keep-under its folder keeps others"
+    return None
 
 
 def _shows_more(member: Member, keeper: Member, edited: bool) -> str | None:

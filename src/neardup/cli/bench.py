@@ -22,6 +22,15 @@ DEFAULT_SOURCE = "tfds:tf_flowers"
 @click.option("--synthetic", is_flag=True, help="Measure on noise instead of photos; there is no SOURCE then.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Processor cores to use.  [default: all]")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.png", help="Draw the times.")
+@click.option("--lsh", is_flag=True, help="Instead, measure hash tables: recall, candidates, time over tables x bits.")
+@click.option(
+    "--similarity", type=click.FloatRange(-1, 1), default=0.9, show_default=True,
+    help="With --lsh: cosine of a query to the embedding that it is to find.",
+)  # fmt: skip
+@click.option(
+    "--probes", type=click.IntRange(1, 256), default=1, show_default=True,
+    help="With --lsh: buckets of each table that a query looks into, its own first.",
+)  # fmt: skip
 @options.model
 @options.output_format
 def bench(
@@ -32,12 +41,18 @@ def bench(
     synthetic: bool,
     threads: int | None,
     plot: Path | None,
+    lsh: bool,
+    similarity: float,
+    probes: int,
     model: str,
     format: str,
 ) -> None:
     """Measure build and query times, engine by engine, beside the Keras example's own loop.
 
     SOURCE is a folder of images or tfds:NAME[:SPLIT]; without one, tf_flowers from TensorFlow Datasets.
+
+    With --lsh, the embeddings of --images images (--synthetic: made up, in clusters) are hashed with every number of
+    tables and bits, and --queries queries are asked: what is found, of how many candidates and how fast, beside theory.
     """
     from neardup.embedding import cores, find_model
     from neardup.embedding.engines import ENGINES
@@ -62,6 +77,11 @@ def bench(
             raise BadInput(f"{error}. Name a folder of images instead: neardup bench FOLDER") from error
     elif not synthetic:
         found = draw_sources(Path(name))
+    if lsh:
+        if engines:
+            raise click.UsageError("--lsh measures hash tables, not engines: leave --engines out")
+        _bench_lsh(found, name, images, queries, similarity, probes, threads, plot, model, format)
+        return
     result = run_benchmark(
         find_model(model),
         found,
@@ -77,3 +97,37 @@ def bench(
         from neardup.output.figures.benchmark import plot_benchmark
 
         plot_benchmark(result, plot)
+
+
+def _bench_lsh(
+    found: "Iterable[Source] | None",
+    name: str,
+    images: int,
+    queries: int,
+    similarity: float,
+    probes: int,
+    threads: int | None,
+    plot: Path | None,
+    model: str,
+    format: str,
+) -> None:
+    import numpy as np
+
+    from neardup.embedding import cores, find_model, load_embedder
+    from neardup.evaluation.lsh_grid import clustered_rows, embedded_rows, measure_grid
+    from neardup.output import emit, note
+    from neardup.output.lsh_grid import render_grid
+
+    threads = threads or cores()
+    if found is None:
+        # Another seed than the hyperplanes have: of one stream, the first centres would be the first hyperplanes.
+        rows = clustered_rows(images, find_model(model).dim, np.random.default_rng(1))
+    else:
+        note(f"Embedding {images:,} images")
+        rows = embedded_rows(found, load_embedder(model, threads=threads, images=images), threads, images)
+    grid = measure_grid(rows, source=name, queries=queries, similarity=similarity, probes=probes, on_progress=note)
+    emit(render_grid(grid), format)
+    if plot:
+        from neardup.output.figures.lsh_grid import plot_grid
+
+        plot_grid(grid, plot)

@@ -10,7 +10,7 @@ from neardup.cli import options
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path")
 @click.option("--photos", type=click.IntRange(min=20), metavar="N", help="Use at most N photos, drawn by the seed.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws the photos and edits.")
 @options.model
@@ -36,10 +36,18 @@ from neardup.cli import options
 @click.option(
     "--lookalikes", is_flag=True, help="Instead, draw pictures that look alike and count what dedup would take."
 )
+@click.option(
+    "--labelled", is_flag=True,
+    help="Instead, do neighbours share a class? Classes are the folders that photos lie in, or labels of tfds:.",
+)  # fmt: skip
+@click.option(
+    "--plots", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+    help="With --labelled: draw classes, embeddings, right and wrong queries and the confusion into this folder.",
+)  # fmt: skip
 @click.option("--kinds", metavar="A,B", help="With --lookalikes: only these kinds.  [default: all]")
 @options.output_format
 def evaluate(
-    path: Path,
+    path: str,
     photos: int | None,
     seed: int,
     model: str,
@@ -50,10 +58,12 @@ def evaluate(
     same: Path | None,
     plot: Path | None,
     lookalikes: bool,
+    labelled: bool,
+    plots: Path | None,
     kinds: str | None,
     format: str,
 ) -> None:
-    """Attack the photos under PATH and report how many are found again.
+    """Attack the photos under PATH, or of tfds:NAME[:SPLIT], and report how many are found again.
 
     Photos are recompressed, cropped, turned, written over, put into screenshots and more, then searched for among
     the other photos. pHash, dHash and PDQ answer the same queries beside the model. Nothing is written under PATH.
@@ -61,9 +71,18 @@ def evaluate(
     With --lookalikes, 200 different pictures of each kind are drawn in a temporary folder (pages of one book, icons,
     slides, bursts and dark versions of your photos ...) and grouped as dedup does it: how many would it throw away, and
     how many genuine copies of them does it find?
+
+    With --labelled, every photo is searched for among the others, exactly and through hash tables: how often is the
+    nearest, or one of five, of its class, and what do five neighbours vote for?
     """
+    if plots is not None and not labelled:
+        raise click.UsageError("--plots draws what --labelled finds: give both")
+    if labelled:
+        _refuse_beside("labelled", "lookalikes", "kinds", "no_baselines", "calibrate", "precision", "same", "plot")
+        _evaluate_labelled(path, photos, seed, model, engine, plots, format)
+        return
     if lookalikes:
-        _refuse_beside_lookalikes("no_baselines", "calibrate", "precision", "same", "plot")
+        _refuse_beside("lookalikes", "no_baselines", "calibrate", "precision", "same", "plot")
         _evaluate_lookalikes(path, photos, seed, model, engine, kinds, format)
         return
     if kinds is not None:
@@ -76,14 +95,14 @@ def evaluate(
     from neardup.evaluation import suite
     from neardup.evaluation.baselines import load_baselines
     from neardup.evaluation.calibration import calibrate_false_matches, precision_threshold
-    from neardup.images import find_images
     from neardup.output import emit, note
     from neardup.output.evaluation import render_evaluation
+    from neardup.sources.datasets import find_stored
 
     if plot and not plot.parent.is_dir():  # said now, not after minutes of work
         raise BadInput(f"{plot}: no such folder; make it, or give another file for the plot")
-    known = suite.read_pairs(same, path) if same else ()
-    found = find_images(path.resolve(), on_error=lambda where, error: note(f"{where}: {error}"))
+    known = suite.read_pairs(same, Path(path)) if same else ()
+    found = find_stored(_resolved(path), on_error=lambda where, error: note(f"{where}: {error}"))
     drawn = suite.draw(found, seed, limit=photos, same=known)
     embedder = load_embedder(model, engine)
     baselines, missing = ({}, []) if no_baselines else load_baselines()
@@ -122,14 +141,20 @@ def evaluate(
     emit(render_evaluation(report, embedder.model.name, chosen, rates), format)
 
 
-def _refuse_beside_lookalikes(*names: str) -> None:
+def _resolved(path: str) -> str:
+    from neardup.sources.datasets import is_dataset
+
+    return path if is_dataset(path) else str(Path(path).resolve())
+
+
+def _refuse_beside(chosen: str, *names: str) -> None:
     if given := options.typed(*names):
         shown = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise click.UsageError(f"--lookalikes is another evaluation: leave out {shown}")
+        raise click.UsageError(f"--{chosen} is another evaluation: leave out {shown}")
 
 
 def _evaluate_lookalikes(
-    path: Path, photos: int | None, seed: int, model: str, engine: str, kinds: str | None, format: str
+    path: str, photos: int | None, seed: int, model: str, engine: str, kinds: str | None, format: str
 ) -> None:
     from rich.console import Console
     from rich.progress import Progress
@@ -138,12 +163,12 @@ def _evaluate_lookalikes(
     from neardup.evaluation import suite
     from neardup.evaluation.lookalikes import KINDS
     from neardup.evaluation.lookalikes.measure import PICTURES, measure_lookalikes
-    from neardup.images import find_images
     from neardup.output import emit, note
     from neardup.output.evaluation import render_lookalikes
     from neardup.scratch import temporary_folder
+    from neardup.sources.datasets import find_stored
 
-    found = find_images(path.resolve(), on_error=lambda where, error: note(f"{where}: {error}"))
+    found = find_stored(_resolved(path), on_error=lambda where, error: note(f"{where}: {error}"))
     different, failed, _ = suite.without_lookalikes(suite.draw(found, seed, limit=photos), PICTURES)
     for file, reason in failed:
         note(f"{file}: {reason}")
@@ -167,3 +192,35 @@ def _evaluate_lookalikes(
             ),
         )
     emit(render_lookalikes(report, embedder.model.name), format)
+
+
+def _evaluate_labelled(
+    path: str, photos: int | None, seed: int, model: str, engine: str, plots: Path | None, format: str
+) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from neardup.embedding import cores, load_embedder
+    from neardup.evaluation import suite
+    from neardup.evaluation.labelled import embed_labelled, judge_labelled
+    from neardup.output import emit, note
+    from neardup.output.labelled import render_labelled
+    from neardup.sources.datasets import find_labelled
+
+    labels = dict(find_labelled(path))
+    drawn = [(photo, labels[photo]) for photo in suite.draw(labels, seed, limit=photos)]
+    embedder = load_embedder(model, engine, images=len(drawn))
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Embedding", total=len(drawn))
+        pictures = embed_labelled(
+            drawn, embedder, cores(), lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    for file, reason in pictures.failed:
+        note(f"{file}: {reason}")
+    report = judge_labelled(pictures)
+    emit(render_labelled(report, embedder.model.name), format)
+    if plots is not None:
+        from neardup.output.figures.labelled import plot_labelled
+
+        for file in plot_labelled(report, plots, title=embedder.model.name, seed=seed):
+            note(f"Drawn: {file}")

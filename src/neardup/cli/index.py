@@ -1,11 +1,25 @@
 """`neardup index`."""
 
+import re
 import sys
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
 from neardup.cli import options
+
+_HOURS = {"h": 1, "d": 24, "w": 7 * 24}
+
+
+def _age(ctx: click.Context, parameter: click.Parameter, chosen: str | None) -> timedelta | None:
+    if chosen is None:
+        return None
+    found = re.fullmatch(r"(\d{1,6})([hdw])", chosen)
+    if not found or not int(found[1]):
+        raise click.BadParameter(f"{chosen!r}: a number of hours, days or weeks, as in 12h, 90d or 8w")
+    return timedelta(hours=int(found[1]) * _HOURS[found[2]])
 
 
 @click.command()
@@ -27,6 +41,20 @@ from neardup.cli import options
     "--parts", is_flag=True,
     help="Embed corners and middles, too: groups then finds what was pasted into others. Takes six times as long.",
 )  # fmt: skip
+@click.option(
+    "--newer-than", metavar="AGE", callback=_age,
+    help="Take only files changed within this time, as in 12h, 90d or 8w; older ones leave the index, all of them.",
+)  # fmt: skip
+@click.option("--tables", type=click.IntRange(1, 64), metavar="N", help="Hash tables of a new index.  [default: 8]")
+@click.option("--bits", type=click.IntRange(1, 32), metavar="N", help="Bits of a signature, at most.  [default: 24]")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Of a new index's hyperplanes.  [default: 0]"
+)
+@click.option(
+    "--recall", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="R",
+    help="Instead of --tables: as few as find this share of what is at cosine 0.9, by theory, among a million images.",
+)  # fmt: skip
+@click.option("--watch", is_flag=True, help="Go on until Ctrl-C: what changes is indexed a second after it is quiet.")
 @click.option("--null", "-0", is_flag=True, help="With '-': paths on stdin end with NUL, as find -print0 writes them.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Processor cores to use.  [default: all]")
 @options.model
@@ -42,6 +70,12 @@ def index(
     label_from_folder: bool,
     rebuild: bool,
     parts: bool,
+    newer_than: timedelta | None,
+    tables: int | None,
+    bits: int | None,
+    seed: int | None,
+    recall: float | None,
+    watch: bool,
     null: bool,
     threads: int | None,
     model: str,
@@ -60,12 +94,15 @@ def index(
     A folder that is empty or gone all at once is taken for a disk that is away: what it held stays in the index, until
     --prune. An index that is moved together with its photos finds them again.
     """
-    if not paths and not prune:
+    if not paths and (watch or not prune):
         raise click.UsageError("Missing argument 'PATH...'.")
+    if tables is not None and recall is not None:
+        raise click.UsageError("--recall chooses the number of tables: leave --tables out")
     from neardup.images.globs import Globs
     from neardup.interrupts import sigterm_interrupts
-    from neardup.jobs.index import index_images
+    from neardup.jobs.index import hashing_of, index_images
     from neardup.jobs.prune import prune_index
+    from neardup.jobs.watch import watch_images
     from neardup.output import emit, note
     from neardup.output.index import Progress, render_report
     from neardup.sources.stdin import STDIN, read_paths
@@ -77,23 +114,33 @@ def index(
     listed = None
     if STDIN in paths:
         listed = read_paths(sys.stdin.buffer if sys.stdin else None, end=b"\0" if null else b"\n")
+    folders = [path for path in paths if path != STDIN]
+    chosen: dict[str, Any] = {
+        "globs": Globs(include, exclude) if include or exclude else None,
+        "label_from_folder": label_from_folder,
+        "rebuild": rebuild,
+        "parts": parts,
+        "min_pixels": min_pixels,
+        "newer_than": newer_than,
+        "hashing": hashing_of(tables=tables, bits=bits, seed=seed, recall=recall),
+        "model": model,
+        "engine": engine,
+        "threads": threads,
+        "say": note,
+    }
+    if watch:
+        with sigterm_interrupts():
+            try:
+                for report in watch_images(paths, index, **chosen):
+                    emit(render_report(report, index), format)
+            except KeyboardInterrupt:
+                note("Ended; what was committed is in the index.")
+        return
     with sigterm_interrupts(), Progress() as progress:
         report = index_images(
-            [path for path in paths if path != STDIN],
-            index,
-            listed=listed,
-            globs=Globs(include, exclude) if include or exclude else None,
-            label_from_folder=label_from_folder,
-            rebuild=rebuild,
-            parts=parts,
-            min_pixels=min_pixels,
-            model=model,
-            engine=engine,
-            threads=threads,
-            say=note,
-            on_progress=progress.update,
-            on_total=progress.set_total if progress.is_shown else None,
-        )
+            folders, index, listed=listed, on_progress=progress.update,
+            on_total=progress.set_total if progress.is_shown else None, **chosen,
+        )  # fmt: skip
     report.removed += pruned.removed if pruned is not None else 0
     emit(render_report(report, index), format)
     if report.failed and not (report.indexed or report.unchanged or report.removed):

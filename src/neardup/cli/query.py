@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 @options.min_similarity
 @click.option("--exact", is_flag=True, help="Compare with every image, without the hash tables.")
 @click.option(
+    "--codes", type=click.IntRange(64, 4096), metavar="BITS",
+    help="Compare with the 100 images nearest by sign codes of so many bits, a multiple of 64; no hash tables.",
+)  # fmt: skip
+@click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.png", help="Draw queries and matches."
 )
 @click.option("--allow-private", is_flag=True, help="Fetch URLs from private and loopback addresses, too.")
@@ -32,6 +36,7 @@ def query(
     top: int,
     min_similarity: str | None,
     exact: bool,
+    codes: int | None,
     plot: Path | None,
     allow_private: bool,
     engine: str,
@@ -39,7 +44,7 @@ def query(
 ) -> None:
     """Print the indexed images most similar to each IMAGE.
 
-    IMAGE is a file, a folder (every image below it), an http(s) URL, or '-' (an image on stdin).
+    IMAGE is a file, a folder (every image below it), tfds:NAME[:SPLIT], an http(s) URL, or '-' (an image on stdin).
     """
     from neardup.jobs.query import Answer, query_images
     from neardup.output import emit, note
@@ -47,6 +52,8 @@ def query(
     from neardup.output.figures.matches import MOST_ROWS, plot_answers, preview
     from neardup.output.matches import render_answers
 
+    if exact and codes is not None:
+        raise click.UsageError("--exact compares with every image: leave --codes out")
     if plot is not None:
         check_plot(plot)
     asked = query_images(
@@ -55,6 +62,7 @@ def query(
         top=top,
         min_similarity=min_similarity,
         exact=exact,
+        codes=codes,
         engine=engine,
         allow_private=allow_private,
         stdin=sys.stdin.buffer if sys.stdin else None,

@@ -89,9 +89,9 @@ def train(
 ) -> None:
     """Train an encoder on the photos under PATH, without labels, to tell copies from everything else.
 
-    With --labelled PATH is a folder with a folder for each class, or tfds:NAME[:SPLIT], and pictures of one class come
-    together. OUTPUT (default: ./trained) receives checkpoints, a log, a curve and the model; the same command goes on
-    where a run was stopped. It runs in Keras on $KERAS_BACKEND: tensorflow (the default), jax or torch.
+    PATH is a folder or tfds:NAME[:SPLIT]. With --labelled the folder has one for each class, and pictures of one class
+    come together. OUTPUT (default: ./trained) receives checkpoints, a log, a curve and the model; the same command goes
+    on where a run was stopped. It runs in Keras on $KERAS_BACKEND: tensorflow (the default), jax or torch.
     """
     recipe_of: type[Recipe] = LabelRecipe if labelled else CopyRecipe
     start = start or ("default" if labelled else "none")
@@ -114,7 +114,7 @@ def train(
             trained = job.train_labelled(path, output, LabelRecipe(**given), start=start, without=without, say=note)
         else:
             trained = job.train_copies(
-                Path(path), output, CopyRecipe(**given), start=start, without=without, validate_on=validate_on, say=note
+                path, output, CopyRecipe(**given), start=start, without=without, validate_on=validate_on, say=note
             )
     plot_curve(trained.log, output / "curve.png")
     emit(render_training(trained, output / "curve.png"), format)

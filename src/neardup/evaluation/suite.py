@@ -39,8 +39,8 @@ from neardup.evaluation.metrics import (
     recall_above,
     recall_at_1,
 )
-from neardup.images import load_image
 from neardup.reading import read_regular
+from neardup.sources import load_stored
 
 OnProgress: TypeAlias = Callable[[int, int], None]
 
@@ -279,7 +279,7 @@ def split_photos(photos: Sequence[Path], *, gallery: int, queries: int, negative
 
 def load_photo(path: Path) -> Photo:
     """A photo at its own resolution, reduced to 640 px on the long side if it is larger."""
-    photo = load_image(path, size=LONG_SIDE // 2)
+    photo = load_stored(path, size=LONG_SIDE // 2)
     scale = LONG_SIDE / max(photo.shape[:2])
     if scale >= 1:
         return photo
@@ -346,7 +346,7 @@ def without_lookalikes(paths: Sequence[Path], wanted: int) -> tuple[list[Path], 
 
     def thumbnail(path: Path) -> NDArray[np.float32] | str:
         try:
-            small = Image.fromarray(load_image(path, size=32)).resize((8, 8), Image.Resampling.BOX)
+            small = Image.fromarray(load_stored(path, size=32)).resize((8, 8), Image.Resampling.BOX)
         except UnreadableImage as error:
             return str(error)
         levels = np.asarray(small, dtype=np.float32).ravel()

@@ -12,7 +12,7 @@ from neardup.errors import NeardupError, UnreadableImage
 from neardup.groups.images import Images
 from neardup.groups.neighbours import WEAK
 from neardup.groups.recent import Recent
-from neardup.images import ByteBudget, read_file
+from neardup.images import ByteBudget
 from neardup.index.notes import Pair, record_found
 from neardup.matching.align import may_match
 from neardup.matching.closely import load_whole, look_closely, may_tell
@@ -22,6 +22,7 @@ from neardup.matching.maps import Matrix
 from neardup.matching.picture import Glance, Picture, load_picture
 from neardup.matching.pixels import pixel_digest
 from neardup.matching.sketch import Sketch, load_sketch, may_resemble
+from neardup.sources import read_stored
 
 # Pictures that stay decoded, keypoints that stay of others, and what stays of those that have only weak candidates.
 _KEPT_BYTES, _GLANCE_BYTES, _SKETCH_BYTES = 192 << 20, 768 << 20, 768 << 20
@@ -180,7 +181,7 @@ class Looker:
         for image in self._images.of(content):
             path = self._images.path(image)
             try:
-                found = read_file(path)
+                found = read_stored(path)
             except UnreadableImage as error:
                 problem = error
                 continue

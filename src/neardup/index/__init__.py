@@ -23,7 +23,7 @@ from neardup.index.notes import Notes
 from neardup.index.roots import Away, Root, moved, moves_of, outermost, range_below, read_roots
 from neardup.index.store import CATALOG, REBUILD, Segment, SegmentRecord
 from neardup.index.writer import FileState, IndexWriter, open_writer
-from neardup.lsh import draw_hyperplanes, find_candidates, tune
+from neardup.lsh import SignCodes, draw_hyperplanes, find_candidates, tune
 from neardup.lsh.probing import MAX_PROBES
 from neardup.lsh.tuning import expected_recall
 
@@ -32,6 +32,7 @@ __all__ = [
     "Away",
     "Bucket",
     "FileState",
+    "Hashing",
     "Index",
     "IndexWriter",
     "IndexedImage",
@@ -44,6 +45,8 @@ __all__ = [
 _IMAGES_AT_A_TIME = 4096
 # The year 9999, and characters.
 _LATEST_MS, _LONGEST_WORDS = 253_402_300_800_000, 200
+# Rows that sign codes leave for exact comparison.
+FIRST = 100
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ class Index:
             self._dead = catalog.read_dead(self._connection)
             self._moves = moves_of(self._connection, folder, self._path)
             self.images = int(self._connection.execute("SELECT count(*) FROM images").fetchone()[0])
+        self._codes: dict[int, SignCodes] = {}
         self._segments = [self._open_segment(folder, record) for record in records]
         self._offsets = np.cumsum([0, *(record.rows for record in records)])
         self.size_bytes = sum(sum(record.sizes) for record in records) + (
@@ -152,6 +156,7 @@ class Index:
         model: Model,
         *,
         rebuild: bool = False,
+        hashing: Hashing | None = None,
         wait: Callable[[str], None] | None = None,
         commit_interval_s: float = 10.0,
     ) -> AbstractContextManager[IndexWriter]:
@@ -159,11 +164,14 @@ class Index:
         exception takes back what came after the last commit.
 
         rebuild: start over; readers find the old index until the first commit, which deletes it
+        hashing: tables, bits and seed of a new index; None: those that suit most
         wait:    called with a line to show before waiting for another writer; None: raise IndexLocked instead
-        raises:  IndexLocked, ModelMismatch (another digest or dim than the index was made with), DamagedIndex,
-                 IndexNotWritten
+        raises:  IndexLocked, ModelMismatch (another digest or dim than the index was made with), BadInput (or another
+                 hashing), DamagedIndex, IndexNotWritten
         """
-        return open_writer(Path(path), model, rebuild=rebuild, wait=wait, commit_interval_s=commit_interval_s)
+        return open_writer(
+            Path(path), model, rebuild=rebuild, hashing=hashing, wait=wait, commit_interval_s=commit_interval_s
+        )
 
     def close(self) -> None:
         """Let go of the snapshot; matches and embeddings already handed out stay valid."""
@@ -268,19 +276,32 @@ class Index:
         return expected_recall(0.9, tables=self.hashing.tables, bits=self.bits, probes=_probes(self.bits))
 
     def query(
-        self, embedding: NDArray[np.floating], k: int = 4, *, min_similarity: float | None = None, exact: bool = False
+        self,
+        embedding: NDArray[np.floating],
+        k: int = 4,
+        *,
+        min_similarity: float | None = None,
+        exact: bool = False,
+        codes: int | None = None,
     ) -> list[Match]:
         """The k most similar images, best first: by similarity, then jaccard, then path; byte copies each count.
 
         embedding:      (dim,) floating, of unit length
         min_similarity: leave out those below
         exact:          compare with every row, without LSH
+        codes:          compare with the FIRST nearest by sign codes of so many bits, a multiple of 64, without LSH
         raises:         ModelMismatch when the length is not the index's, BadInput, DamagedIndex
         """
-        return self.search(embedding, k, min_similarity=min_similarity, exact=exact).matches
+        return self.search(embedding, k, min_similarity=min_similarity, exact=exact, codes=codes).matches
 
     def search(
-        self, embedding: NDArray[np.floating], k: int = 4, *, min_similarity: float | None = None, exact: bool = False
+        self,
+        embedding: NDArray[np.floating],
+        k: int = 4,
+        *,
+        min_similarity: float | None = None,
+        exact: bool = False,
+        codes: int | None = None,
     ) -> QueryResult:
         """`query`, and how many candidates it looked at."""
         if k < 1:
@@ -295,11 +316,7 @@ class Index:
         query = np.asarray(embedding, np.float32)
         if not np.isfinite(query).all():
             raise BadInput("the query's embedding is not finite; embed the image again")
-        rows, shared = self._find_candidates(query, probes=1 if exact else None)
-        if exact:
-            shared_rows, exact_shared = rows, shared
-            rows, shared = self.live_rows, np.zeros(len(self.live_rows), np.int64)
-            shared[np.searchsorted(rows, shared_rows)] = exact_shared
+        rows, shared = self._first_stage(query, exact, codes, k)
         similarities = self._similarities(query, rows)
         if np.isnan(similarities).any():
             raise DamagedIndex(f"{self._path.parent}: an embedding is not a number; {REBUILD}")
@@ -317,7 +334,7 @@ class Index:
         return QueryResult(candidates, matches[:k])
 
     def propose(
-        self, embeddings: NDArray[np.floating], *, most: int = 50, exact: bool = False
+        self, embeddings: NDArray[np.floating], *, most: int = 50, exact: bool = False, codes: int | None = None
     ) -> tuple[QueryResult, list[Match]]:
         """What a picture and its parts propose: the result for the whole, and what any of them is close to.
 
@@ -325,25 +342,20 @@ class Index:
         returns:    as `search` with k = most for the whole; the `most` closest of each, by the closest of them, with
                     the similarity of the whole
         """
-        whole = self.search(embeddings[0], most, exact=exact)
+        whole = self.search(embeddings[0], most, exact=exact, codes=codes)
         if self.model is None:
             return whole, []
         queries = np.asarray(embeddings, np.float32)
         closest: dict[int, float] = {}
         for query in queries:
-            rows = self.live_rows if exact else self._find_candidates(query, None)[0]
+            rows, _ = self._first_stage(query, exact, codes, most)
             similarities = self._similarities(query, rows)
             for position in search.best_first(similarities, k=most).tolist():
                 row = int(rows[position])
                 closest[row] = max(closest.get(row, -1.0), float(similarities[position]))
         rows = np.array(sorted(closest), np.int64)
         similarities = self._similarities(queries[0], rows)
-        near, shared = self._find_candidates(queries[0], probes=1)
-        tables = np.zeros(len(rows), np.int64)
-        place = np.searchsorted(near, rows)
-        found = place < len(near)
-        found[found] = near[place[found]] == rows[found]
-        tables[found] = shared[place[found]]
+        tables = self._tables_shared(queries[0], rows)
         matches = self._matches(rows, similarities, tables)
         by_content = dict(zip(self._digests(rows), rows.tolist(), strict=True))
         matches.sort(key=lambda match: (-closest[by_content[match.digest]], os.fsencode(match.path)))
@@ -355,6 +367,34 @@ class Index:
             select = "SELECT digest FROM contents WHERE id = ?"
             found = [self._connection.execute(select, (c,)).fetchone() for c in self._contents_of(rows).tolist()]
         return [bytes(row[0]) for row in found]
+
+    def _first_stage(
+        self, query: NDArray[np.float32], exact: bool, codes: int | None, k: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Live rows to compare, ascending, and in how many tables each shares the query's bucket."""
+        if not exact and codes is None:
+            return self._find_candidates(query, None)
+        rows = self.live_rows
+        if codes is not None and not exact:
+            rows = self.codes(codes).nearest(query, max(FIRST, k), rows)
+        return rows, self._tables_shared(query, rows)
+
+    def codes(self, bits: int) -> SignCodes:
+        """The sign codes of all rows, (bits / 8) bytes each; made when they are first asked for, and kept."""
+        if bits not in self._codes:
+            dim = self.model.dim if self.model else 1
+            self._codes[bits] = SignCodes.build(self.embeddings, bits=bits, dim=dim)
+        return self._codes[bits]
+
+    def _tables_shared(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """In how many tables each of these rows shares the query's bucket."""
+        near, shared = self._find_candidates(query, probes=1)
+        tables = np.zeros(len(rows), np.int64)
+        place = np.searchsorted(near, rows)
+        found = place < len(near)
+        found[found] = near[place[found]] == rows[found]
+        tables[found] = shared[place[found]]
+        return tables
 
     def _find_candidates(
         self, query: NDArray[np.float32], probes: int | None

@@ -165,6 +165,10 @@ class Hashing:
     bits: int  # stored; a bucket takes as many of the high ones as the number of rows calls for
     seed: int
 
+    @property
+    def shown(self) -> str:
+        return f"{self.tables} tables of {self.bits} bits, seed {self.seed}"
+
 
 def decode_name(name: object) -> str | None:
     """A name or text as the catalogue holds it."""

@@ -52,6 +52,7 @@ def open_writer(
     model: Model,
     *,
     rebuild: bool = False,
+    hashing: Hashing | None = None,
     wait: Callable[[str], None] | None = None,
     commit_interval_s: float = 10.0,
 ) -> Iterator["IndexWriter"]:
@@ -70,7 +71,9 @@ def open_writer(
         except (sqlite3.Error, OSError) as error:
             raise _not_written(folder, None, error) from error
         with closing(connection):
-            writer = IndexWriter(folder, connection, model, rebuild=rebuild, commit_interval_s=commit_interval_s)
+            writer = IndexWriter(
+                folder, connection, model, rebuild=rebuild, hashing=hashing, commit_interval_s=commit_interval_s
+            )
             try:
                 yield writer
                 writer.commit()
@@ -139,6 +142,7 @@ class IndexWriter:
         model: Model,
         *,
         rebuild: bool,
+        hashing: Hashing | None,
         commit_interval_s: float,
     ) -> None:
         self._folder = folder
@@ -156,7 +160,7 @@ class IndexWriter:
         with catalog.damage_named(folder / CATALOG):
             self._committed_images = self.images
             self._remove_unlisted()
-        self._start(rebuild)
+        self._start(rebuild, hashing)
         self._check_segments()
         self._last_commit = time.monotonic()
 
@@ -172,7 +176,7 @@ class IndexWriter:
             raise DamagedIndex(f"{error.filename}: missing; {REBUILD}") from error
 
     @_whole
-    def _start(self, rebuild: bool) -> None:
+    def _start(self, rebuild: bool, hashing: Hashing | None) -> None:
         path = self._folder / CATALOG
         # The paths of a run, half a million perhaps: SQLite keeps them in a file of its own where they become many.
         self._connection.execute("CREATE TEMP TABLE seen (path BLOB PRIMARY KEY) WITHOUT ROWID")
@@ -186,8 +190,9 @@ class IndexWriter:
                 self._connection.execute(f"DELETE FROM {table}")
         settings = catalog.read_settings(self._connection, path)
         is_empty = self._connection.execute("SELECT 1 FROM contents LIMIT 1").fetchone() is None
-        if settings is None or (is_empty and settings[0] != self._model):
-            settings = self._model, HASHING
+        wanted = hashing or HASHING
+        if settings is None or (is_empty and settings != (self._model, wanted)):
+            settings = self._model, wanted
             catalog.write_settings(self._connection, *settings)
         recorded, self._hashing = settings
         if (recorded.digest, recorded.dim) != (self._model.digest, self._model.dim):
@@ -195,6 +200,11 @@ class IndexWriter:
                 f"{self._folder}: holds embeddings of {recorded.name} ({recorded.digest[:12]}, dim {recorded.dim}), "
                 f"not of {self._model.name} ({self._model.digest[:12]}, dim {self._model.dim}); "
                 "use that model, or start over with 'neardup index PATH --rebuild'"
+            )
+        if hashing is not None and hashing != self._hashing:
+            raise BadInput(
+                f"{self._folder}: was made with {self._hashing.shown}, not with {hashing.shown};"
+                " leave them out, or start over with 'neardup index PATH --rebuild'"
             )
         changed = recorded.differences(self._model.precision, self._model.decoder)
         if changed:
@@ -368,17 +378,23 @@ class IndexWriter:
         return self._connection.execute("INSERT OR IGNORE INTO temp.seen VALUES (?)", (key,)).rowcount > 0
 
     @_whole
-    def remove_vanished(self, roots: Iterable[Path]) -> int:
-        """Forget files recorded at or below the roots that were not seen; returns how many of them were images."""
+    def remove_vanished(self, roots: Iterable[Path], splits: Iterable[Path] = ()) -> int:
+        """Forget files recorded at or below the roots, and records of the splits, that were not seen; returns how many
+        of them were images.
+
+        splits: what the paths of a split's records begin with: its shards', up to their number
+        """
         run = self._connection.execute
         removed = 0
-        for root in roots:
-            key = os.fsencode(root)
+        ranges = [(key, *range_below(key)) for key in map(os.fsencode, roots)]
+        # Of a split '/a/x-train.tfrecord': '/a/x-train.tfrecord-00000-of-00002__17', and no other's.
+        ranges += [(key, key + b"-", key + b".") for key in map(os.fsencode, splits)]
+        for bounds in ranges:
             for table in ("images", "failures"):
                 count = run(
                     f"DELETE FROM {table} WHERE (path = ? OR (path >= ? AND path < ?))"
                     " AND path NOT IN (SELECT path FROM temp.seen)",
-                    (key, *range_below(key)),
+                    bounds,
                 ).rowcount
                 removed += count if table == "images" else 0
         run("DELETE FROM temp.seen")
@@ -439,6 +455,14 @@ class IndexWriter:
             counts[table] = self._connection.execute(delete, (key, *range_below(key))).rowcount
         self._lost_images |= counts["images"] > 0
         return counts["images"] if any(counts.values()) else None
+
+    @_whole
+    def remove_older(self, oldest_ns: int) -> int:
+        """Forget files of a modification time before this one; returns how many of them were images."""
+        removed = self._connection.execute("DELETE FROM images WHERE mtime_ns < ?", (oldest_ns,)).rowcount
+        self._connection.execute("DELETE FROM failures WHERE mtime_ns < ?", (oldest_ns,))
+        self._lost_images |= removed > 0
+        return removed
 
     def commit_if_due(self) -> bool:
         """Commit when the last one is `commit_interval_s` ago, or enough is waiting in memory."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from neardup.embedding import Embedder, load_embedder
 from neardup.errors import UnreadableImage
-from neardup.images import load_image, read_file
+from neardup.images import load_image
 from neardup.images.files import shown
 from neardup.matching.evidence import Evidence, Relation
 from neardup.matching.geometry import Alignment
@@ -21,6 +21,7 @@ from neardup.matching.picture import load_picture
 from neardup.matching.pixels import pixel_digest
 from neardup.matching.words import SAME_FILE, SAME_PIXELS, change
 from neardup.search import reaches
+from neardup.sources import read_stored
 
 T = TypeVar("T")
 
@@ -112,7 +113,7 @@ def relation_of(evidence: Evidence, similarity: float, threshold: float) -> Rela
 
 
 def _content(path: Path) -> bytes:
-    return _named(path, partial(read_file, path))
+    return _named(path, partial(read_stored, path))
 
 
 def _named(path: Path, step: Callable[[], T]) -> T:

@@ -14,6 +14,7 @@ from neardup.index.catalog import Hashing
 from neardup.index.writer import HASHING
 from neardup.jobs.compare import Comparison, compare_with
 from neardup.lsh import draw_hyperplanes, signatures, tune
+from neardup.sources import read_stored
 
 # Without an index: the bits of a bucket grow with the number of images.
 TYPICAL_ROWS = 100_000
@@ -56,7 +57,7 @@ def explain(
     embedder = load_embedder(model, engine, images=2)
     comparison = compare_with(embedder, a, b, min_similarity, say)
     size = embedder.model.input_size
-    first, second = embedder.embed([load_image(path, size=size) for path in (a, b)])
+    first, second = embedder.embed([load_image(read_stored(path), size=size) for path in (a, b)])
     hashing, bits = hashing_for(index, embedder.model.digest)
     return Explanation(comparison, shared_buckets(first, second, hashing, bits=bits))
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import chain, islice
 from pathlib import Path
 
@@ -14,13 +15,16 @@ from numpy.typing import NDArray
 
 from neardup.embedding import AUTO, BATCH, MANY, Embedder, load_embedder
 from neardup.embedding.hardware import cores
-from neardup.errors import IndexNotWritten, NeardupError
+from neardup.errors import BadInput, IndexNotWritten, NeardupError
 from neardup.images import DECODER, FileStat
 from neardup.images.find import SET_ASIDE
 from neardup.images.globs import Globs
-from neardup.index import Away, Index, IndexWriter, Model, Root
+from neardup.index import Away, Hashing, Index, IndexWriter, Model, Root
+from neardup.index.writer import HASHING
 from neardup.jobs.changes import change_of
 from neardup.jobs.looks import keep_verdicts, remember_looks
+from neardup.lsh.probing import MAX_PROBES
+from neardup.lsh.tuning import expected_recall, natural_bits
 from neardup.prepare import Decode, Executor, Prepared, Threads, embed_views, prepare, prepare_in_order, views_of
 from neardup.sources import StoredSource
 from neardup.sources.datasets import Dataset, is_dataset, open_dataset
@@ -28,6 +32,8 @@ from neardup.sources.walk import Walk
 
 # Among what is passed over, beside endings.
 TOO_SMALL = "too small"
+# Images that `recall` is meant for.
+TYPICAL_MOST = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class IndexReport:
     indexed: int = 0
     unchanged: int = 0
     removed: int = 0
+    too_old: int = 0  # were met, and are not wanted
     embedded: int = 0  # different contents that went through the model
     failed: list[Failure] = field(default_factory=list)
     passed_over: Mapping[str, int] = field(default_factory=dict)  # looks like a picture and is not read, by ending
@@ -65,6 +72,8 @@ def index_images(
     rebuild: bool = False,
     parts: bool = False,
     min_pixels: int = 0,
+    newer_than: timedelta | None = None,
+    hashing: Hashing | None = None,
     model: str | Embedder = "default",
     engine: str = AUTO,
     threads: int | None = None,
@@ -74,7 +83,8 @@ def index_images(
 ) -> IndexReport:
     """Embed what is new or changed below the paths, and forget what vanished there.
 
-    paths:             folders, image files, and data sets, tfds:NAME[:SPLIT]
+    paths:             folders, image files, and data sets, tfds:NAME[:SPLIT]; of a split of which a part is given,
+                       the rest leaves the index
     index:             its folder, made if need be
     listed:            more image files, absolute paths; a missing one has failed
     globs:             which files are wanted; what is not leaves the index like what vanished
@@ -82,6 +92,9 @@ def index_images(
     rebuild:           start over, with another model for instance
     parts:             embed the corners and the middle of each image, too, so that groups find what is pasted into it
     min_pixels:        pass over pictures whose shorter side is shorter; what was indexed of them leaves the index
+    newer_than:        take only files changed within this time; at the commit, all older ones leave the index, wherever
+                       they lie
+    hashing:           tables, bits and seed of a new index; None: those that suit most
     model:             a name, or the path of a model's folder, for `engine` to run; or one that is loaded
     threads:           processor cores to use; None: all that this process may use
     say:               called with warnings, and before waiting for another writer
@@ -103,16 +116,24 @@ def index_images(
         embedder = model
     else:
         embedder = load_embedder(model, engine, threads=threads, images=_few(new_walk(), datasets, listed))
-    with Index.write(index, _recorded(embedder), rebuild=rebuild, wait=say) as writer, Threads(threads) as executor:
+    with (
+        Index.write(index, _recorded(embedder), rebuild=rebuild, hashing=hashing, wait=say) as writer,
+        Threads(threads) as executor,
+    ):
         if writer.warning:
             say(f"Warning: {writer.warning}")
         if on_total is not None and listed is None:
             _count_aside(new_walk(), datasets, on_total)
-        indexer = Indexer(writer, embedder, executor, on_progress, parts=parts, min_pixels=min_pixels)
+        indexer = Indexer(
+            writer, embedder, executor, on_progress, parts=parts, min_pixels=min_pixels,
+            oldest_ns=None if newer_than is None else time.time_ns() - int(newer_than.total_seconds() * 1e9),
+        )  # fmt: skip
         # Data sets first: where their records are files that a walk finds too, they alone have labels for them.
+        folders = [root for dataset in datasets for root in dataset.roots]
+        splits = [begin for dataset in datasets for begin in dataset.splits]
         sources = chain(*datasets, walk, walk.listed(listed or ()))
         try:
-            report = indexer.run(sources, walk.whole_roots)
+            report = indexer.run(sources, lambda: [*walk.whole_roots(), *folders], splits)
         except KeyboardInterrupt:
             say(f"Interrupted: {writer.images} images are in the index; run the same command to go on.")
             raise
@@ -150,6 +171,28 @@ def _warn(walk: Walk, report: IndexReport, say: Callable[[str], None]) -> None:
             f"Warning: {away.path}: gone or empty, and {away.images} of its images stay in the index; if they are gone"
             f" for good: neardup index --prune {shlex.quote(str(away.path))}"
         )
+
+
+def hashing_of(
+    *, tables: int | None = None, bits: int | None = None, seed: int | None = None, recall: float | None = None
+) -> Hashing | None:
+    """How a new index is to hash; None where nothing was chosen, so that an index may hash as it does.
+
+    recall: the share of what is at cosine 0.9 that queries find among TYPICAL_MOST images, by theory, with the fewest
+            tables; raises BadInput where none of 64 tables are enough
+    """
+    if all(each is None for each in (tables, bits, seed, recall)):
+        return None
+    bits, seed = HASHING.bits if bits is None else bits, HASHING.seed if seed is None else seed
+    if recall is None:
+        return Hashing(HASHING.tables if tables is None else tables, bits, seed)
+    used = natural_bits(TYPICAL_MOST, bits)
+    probes = min(MAX_PROBES, 2**used)
+    enough = (n for n in range(1, 65) if expected_recall(0.9, tables=n, bits=used, probes=probes) >= recall)
+    chosen = next(enough, None)
+    if chosen is None:
+        raise BadInput(f"recall {recall:g} is not reached with 64 tables of {used} bits; give fewer --bits, or less")
+    return Hashing(chosen, bits, seed)
 
 
 def _few(walk: Walk, datasets: Sequence[Dataset], listed: Iterable[Path] | None) -> int | None:
@@ -191,8 +234,9 @@ class Indexer:
         *,
         parts: bool = False,
         min_pixels: int = 0,
+        oldest_ns: int | None = None,
     ) -> None:
-        self._parts, self._min_pixels = parts, min_pixels
+        self._parts, self._min_pixels, self._oldest_ns = parts, min_pixels, oldest_ns
         self.too_small: list[Path] = []  # passed over
         self._writer, self._embedder, self._executor, self._on_progress = writer, embedder, executor, on_progress
         self._decode = Decode(embedder.model.input_size, parts)
@@ -201,10 +245,13 @@ class Indexer:
         self._batch: list[tuple[StoredSource, Prepared]] = []
         self.report = IndexReport()
 
-    def run(self, sources: Iterable[StoredSource], roots: Callable[[], Iterable[Path]]) -> IndexReport:
+    def run(
+        self, sources: Iterable[StoredSource], roots: Callable[[], Iterable[Path]], splits: Iterable[Path] = ()
+    ) -> IndexReport:
         """Bring the index up to date with the sources; of those with one path, the first counts.
 
-        roots: called after the last source; recorded files below these that were no source have vanished
+        roots:  called after the last source; recorded files below these that were no source have vanished
+        splits: of data sets; recorded records of these that were no source have vanished, too
         Interrupted, it commits what is done and raises KeyboardInterrupt again; the next run goes on from there.
         """
         started = time.monotonic()
@@ -217,7 +264,9 @@ class Indexer:
             self._flush()
             whole = list(roots())
             self.report.away = self._writer.spare_away(whole)
-            self.report.removed += self._writer.remove_vanished(whole)
+            self.report.removed += self._writer.remove_vanished(whole, splits)
+            if self._oldest_ns is not None:
+                self.report.removed += self._writer.remove_older(self._oldest_ns)
             self._writer.commit()
         except KeyboardInterrupt:
             with suppress(IndexNotWritten):  # it came in the middle of a write, which has been taken back
@@ -236,6 +285,9 @@ class Indexer:
             found = source.stat()
         except (OSError, ValueError) as error:
             self._fail(source, getattr(error, "strerror", None) or str(error))
+            return False
+        if self._oldest_ns is not None and found.mtime_ns < self._oldest_ns:
+            self.report.too_old += 1
             return False
         known = self._writer.state(source.path)
         change = "changed" if known is None else change_of(self._writer, source.path, known, found)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from neardup.errors import UnreadableImage
-from neardup.images import read_file
 from neardup.index import IndexWriter
 from neardup.index.looks import Look, missing_looks, record_looks
 from neardup.matching.pixels import look_digest
+from neardup.sources import read_stored
 
 # Verdicts that were imported may be about thousands of pictures, which take a quarter of a second each: what is left
 # comes the next time.
@@ -45,7 +45,7 @@ def remember_looks(
 def _looked_at(missing: Look) -> Look | None:
     """None where the file is not the one that was indexed."""
     try:
-        content = read_file(missing.path)
+        content = read_stored(missing.path)
     except UnreadableImage:
         return None
     if hashlib.sha256(content).digest() != missing.digest:

@@ -6,14 +6,19 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from neardup.embedding import check_recorded, cores, load_embedder
 from neardup.errors import BadInput, UnreadableImage
-from neardup.images import DECODER, OnError, read_file
-from neardup.index import Index, Match
+from neardup.images import DECODER, OnError
+from neardup.index import Index, Match, QueryResult
 from neardup.jobs.compare import relation_of
+from neardup.lsh.codes import check_code_bits
 from neardup.matching.align import may_match
 from neardup.matching.evidence import Evidence, Relation
 from neardup.matching.judge import judge
@@ -23,7 +28,7 @@ from neardup.matching.threads import without_blas_threads
 from neardup.matching.words import SAME_FILE, SAME_PIXELS, change
 from neardup.prepare import Embedded, embed_images
 from neardup.search import reaches
-from neardup.sources import Source
+from neardup.sources import Source, read_stored
 from neardup.sources.queries import open_queries
 
 # Matches looked at beside those that are shown: so many, while they take no more than this, in seconds of one core, at
@@ -32,6 +37,8 @@ _MORE, _MORE_COST, _LOOK, _MEGAPIXEL = 48, 1.0, 0.02, 0.01
 # What a query and each of its parts propose.
 _PROPOSED = 50
 _SAME = 0.999
+
+Propose = Callable[[NDArray[np.float32]], tuple[QueryResult, list[Match]]]
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,11 @@ class Answer:
     def query(self) -> str:
         """An absolute path, a URL, or -."""
         return self.source.name
+
+    @property
+    def label(self) -> str | None:
+        """The query's own."""
+        return self.source.label
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,7 @@ def query_images(
     top: int = 4,
     min_similarity: str | float | None = None,
     exact: bool = False,
+    codes: int | None = None,
     engine: str = "auto",
     allow_private: bool = False,
     stdin: BinaryIO | None = None,
@@ -73,12 +86,15 @@ def query_images(
 ) -> Query:
     """The `top` indexed images most like each of some images; confirmed ones first.
 
-    images:         files, folders, URLs, "-" for stdin
+    images:         files, folders, tfds:NAME[:SPLIT], URLs, "-" for stdin
     min_similarity: leave out those below, by the cosine alone: no picture is looked at
     exact:          compare with every image, without the hash tables
+    codes:          instead of the tables, sign codes of so many bits say what to compare, 100 images
     say:            called with warnings
     Raises BadInput, DamagedIndex, BadModel; an image that cannot be read is an answer with its error.
     """
+    if codes is not None:
+        check_code_bits(codes)
     opened = Index.open(index)
     if opened.model is None:
         raise BadInput(f"{index}: holds no images yet; add some with 'neardup index PATH'")
@@ -95,25 +111,25 @@ def query_images(
     looks = min_similarity is None
     embedded = embed_images(sources, embedder, cores(), parts=looks)
 
+    propose = partial(opened.propose, most=max(_PROPOSED, top), exact=exact, codes=codes)
+
     def answers() -> Iterator[Answer]:
         with ThreadPoolExecutor(cores(), "look") as pool:
             for image in embedded:
                 if image.embeddings is None:
                     yield Answer(image.source, error=image.error)
                 elif looks:
-                    yield _confirmed(opened, image, top, threshold, exact, pool)
+                    yield _confirmed(image, top, threshold, propose, pool)
                 else:
-                    found = opened.search(image.embeddings[0], top, min_similarity=threshold, exact=exact)
+                    found = opened.search(image.embeddings[0], top, min_similarity=threshold, exact=exact, codes=codes)
                     yield Answer(image.source, tuple(found.matches), found.candidates)
 
     return Query(opened, threshold, answers())
 
 
-def _confirmed(
-    index: Index, image: Embedded, top: int, threshold: float, exact: bool, pool: ThreadPoolExecutor
-) -> Answer:
+def _confirmed(image: Embedded, top: int, threshold: float, propose: Propose, pool: ThreadPoolExecutor) -> Answer:
     assert image.embeddings is not None
-    whole, proposed = index.propose(image.embeddings, most=max(_PROPOSED, top), exact=exact)
+    whole, proposed = propose(image.embeddings)
     shown = whole.matches[:top]
     candidates = [*shown, *_more(proposed, shown)]
     try:
@@ -159,7 +175,7 @@ def _look(
     if match.digest == digest:
         return "exact", SAME_FILE
     try:
-        other_content = read_file(match.path)
+        other_content = read_stored(match.path)
         if hashlib.sha256(other_content).digest() != match.digest:
             return None, None
         other = load_picture(other_content)

@@ -1,5 +1,6 @@
 """Locality-sensitive hashing: random hyperplanes, sorted tables, multi-probe, and the theory that sets them."""
 
+from neardup.lsh.codes import SignCodes
 from neardup.lsh.hyperplanes import draw_hyperplanes, signatures
 from neardup.lsh.memory import LSH
 from neardup.lsh.pairs import find_pairs
@@ -9,6 +10,7 @@ from neardup.lsh.tuning import Tuning, candidate_probability, expected_recall, t
 __all__ = [
     "LSH",
     "HashTables",
+    "SignCodes",
     "Tuning",
     "candidate_probability",
     "draw_hyperplanes",

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.errors import UnreadableImage
-from neardup.images import ByteBudget, decode_image, margin_mask, read_file
+from neardup.images import ByteBudget, decode_image, margin_mask
 from neardup.images.files import shown
 from neardup.images.frames import MANY, ONE, Frames, read_frames
 from neardup.matching.features import Features, find_features
 from neardup.matching.lazy import lazy
+from neardup.sources import read_stored
 
 # Longer edges in pixels: where details are compared, and where keypoints are found and maps are judged.
 DETAIL_EDGE = 1280
@@ -122,9 +123,9 @@ def picture_of(pixels: NDArray[np.uint8], width: int | None = None, height: int 
 
 
 def load_picture(source: Path | bytes, *, budget: ByteBudget | None = None) -> Picture:
-    """Decode a file, or a file's content; raises UnreadableImage, with the path where there is one."""
+    """Decode a file or a record of a data set, or the content of one; raises UnreadableImage, with the path if any."""
     try:
-        content = source if isinstance(source, bytes) else read_file(source)
+        content = source if isinstance(source, bytes) else read_stored(source)
         decoded = decode_image(content, size=DETAIL_EDGE // 2, budget=budget)
     except UnreadableImage as error:
         if isinstance(source, bytes):

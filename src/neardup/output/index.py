@@ -75,6 +75,7 @@ def render_report(report: IndexReport, index: Path) -> Rendering:
         "indexed": report.indexed,
         "unchanged": report.unchanged,
         "removed": report.removed,
+        "too_old": report.too_old,
         "failed": [{"path": str(failure.path), "error": failure.error} for failure in report.failed],
         "passed_over": report.passed_over,
         "images": report.images,
@@ -101,6 +102,7 @@ def _failures(report: IndexReport) -> Iterator[Aside]:
 def _lines(report: IndexReport, passed_over: int, index: Path) -> Iterator[str]:
     failed = f", {len(report.failed):,} could not be read" if report.failed else ""
     removed = f", {report.removed:,} removed" if report.removed else ""
+    removed += f", {report.too_old:,} too old" if report.too_old else ""
     copies = report.indexed - report.embedded
     same = f" ({show_count(copies, 'copy')} of known files)".replace("copys", "copies") if copies else ""
     yield (

@@ -13,7 +13,8 @@ from neardup.output.index import show_kinds
 from neardup.text import show_count, show_path
 
 MATCH_FIELDS = (
-    "query", "error", "candidates", "path", "label", "similarity", "jaccard", "tables", "relation", "change",
+    "query", "query_label", "error", "candidates",
+    "path", "label", "similarity", "jaccard", "tables", "relation", "change",
 )  # fmt: skip
 
 
@@ -32,13 +33,21 @@ def render_answers(answers: Iterable[Answer], *, index: Index, threshold: float)
 
 
 def _record(answer: Answer) -> Record:
-    common = {"query": answer.query, "error": answer.error, "candidates": answer.candidates}
-    return {**common, "matches": [_match(match) for match in answer.matches]}
+    return {**_common(answer), "matches": [_match(match) for match in answer.matches]}
 
 
 def _rows(answer: Answer) -> list[Record]:
-    common = {"query": answer.query, "error": answer.error, "candidates": answer.candidates}
+    common = _common(answer)
     return [{**common, **_match(match)} for match in answer.matches] or [common]
+
+
+def _common(answer: Answer) -> Record:
+    return {
+        "query": answer.query,
+        "query_label": answer.label,
+        "error": answer.error,
+        "candidates": answer.candidates,
+    }
 
 
 def _match(match: Match) -> dict[str, object]:
@@ -48,7 +57,7 @@ def _match(match: Match) -> dict[str, object]:
 
 def _lines(answer: Answer, images: int, tables: int, threshold: float) -> Iterator[str]:
     shown = answer.query if "://" in answer.query or answer.query == "-" else show_path(Path(answer.query))
-    yield (f"Query: {shown}")
+    yield (f"Query: {shown}{_label(answer.label)}")
     if answer.error is not None:
         yield (f"  {answer.error}")
         return
@@ -58,15 +67,18 @@ def _lines(answer: Answer, images: int, tables: int, threshold: float) -> Iterat
     for number, match in enumerate(answer.matches):
         if number == near:
             yield ("  not confirmed, other pictures:" if looked else _below(threshold))
-        label = f"  [{match.label}]" if match.label is not None else ""
         relation = f"{match.relation or '':<8}" if looked else ""
         words = f"  ({match.change})" if match.change else ""
         yield (
             f"  {match.similarity:6.3f}  {relation}jaccard {match.jaccard:.2f} ({match.tables}/{tables})"
-            f"  {show_path(match.path)}{label}{words}"
+            f"  {show_path(match.path)}{_label(match.label)}{words}"
         )
     if not answer.matches:
         yield ("  Nothing was found." if looked else f"  No image reaches the threshold of {threshold:.3f}.")
+
+
+def _label(label: str | None) -> str:
+    return f"  [{label}]" if label is not None else ""
 
 
 def _below(threshold: float) -> str:
@@ -98,8 +110,7 @@ def _bucket_lines(buckets: Sequence[Record]) -> Iterator[str]:
     for bucket in buckets:
         yield f"bucket {bucket['signature']}"
         for member in bucket["images"]:
-            label = f"  [{member['label']}]" if member["label"] is not None else ""
-            yield f"  {show_path(Path(member['path']))}{label}"
+            yield f"  {show_path(Path(member['path']))}{_label(member['label'])}"
 
 
 def _total(fields: Record) -> int:

@@ -27,6 +27,7 @@ from neardup.errors import BadInput, UnreadableImage
 from neardup.groups.keep import KeepPolicy
 from neardup.images import ByteBudget
 from neardup.report.thumbnails import Thumbnail, make_thumbnail
+from neardup.sources import is_record
 from neardup.text import printable, show_bytes
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ def _draw(copies: Sequence[Path], edge: int, quality: int, budget: ByteBudget) -
 def _shown(member: "Member", drawn: Drawn, told: Told) -> dict[str, Any]:
     """What the template says of an image."""
     path = member.path
-    is_there = os.access(path, os.F_OK)
+    is_there = os.access(path, os.F_OK) or is_record(path)
     return {
         "path": printable(str(path)),
         "name": printable(path.name),

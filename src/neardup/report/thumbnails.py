@@ -1,11 +1,12 @@
-"""Small pictures of image files, for pages."""
+"""Small pictures of what an index holds, for pages."""
 
 import io
 from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 
-from neardup.images import ByteBudget, decode_image, read_file
+from neardup.images import ByteBudget, decode_image
+from neardup.sources import read_stored
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def make_thumbnail(path: Path, *, edge: int, quality: int = 75, budget: ByteBudg
     from PIL import Image
 
     # The size hint keeps both sides at `edge` or more: enough, since no side of the thumbnail is longer.
-    pixels = decode_image(read_file(path), size=max(1, edge // 2), budget=budget).pixels
+    pixels = decode_image(read_stored(path), size=max(1, edge // 2), budget=budget).pixels
     image = Image.fromarray(pixels)
     image.thumbnail((edge, edge), Image.Resampling.LANCZOS)
     written = io.BytesIO()

@@ -20,6 +20,7 @@ from neardup.report.html import show_date
 from neardup.review.pictures import EDGES, Pictures
 from neardup.review.security import Guard
 from neardup.review.session import MARKS, Refused, Review, staying
+from neardup.sources import is_record
 from neardup.text import printable, show_bytes
 
 if TYPE_CHECKING:
@@ -315,7 +316,7 @@ def _details(review: Review, number: int) -> dict[str, Any]:
             "mtime_s": member.mtime_ns // 10**9,
             "date": show_date(member.mtime_ns),
             "label": member.label and printable(member.label),
-            "there": os.access(member.path, os.R_OK),
+            "there": os.access(member.path, os.R_OK) or is_record(member.path),
         }
         for member in group.members
     ]

@@ -3,6 +3,7 @@
 paths ─ Walk ─▶ StoredSource, for an index          arguments ─ open_queries ─▶ Source, for a query
 """
 
+from neardup.sources.records import StoredImage, is_record, load_stored, read_stored
 from neardup.sources.source import ImageFile, Kept, Source, StoredSource
 
-__all__ = ["ImageFile", "Kept", "Source", "StoredSource"]
+__all__ = ["ImageFile", "Kept", "Source", "StoredImage", "StoredSource", "is_record", "load_stored", "read_stored"]

@@ -1,4 +1,4 @@
-"""What can be asked for: image files, folders of them, URLs, standard input."""
+"""What can be asked for: image files, folders of them, data sets and their records, URLs, standard input."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -7,6 +7,8 @@ from typing import BinaryIO
 
 from neardup.errors import BadInput
 from neardup.images import OnError, find_images
+from neardup.sources.datasets import Dataset, is_dataset, open_dataset
+from neardup.sources.records import StoredImage, is_record
 from neardup.sources.source import ImageFile, Kept, Source
 from neardup.sources.stdin import STDIN, StandardInput
 from neardup.sources.url import Download
@@ -20,20 +22,24 @@ def open_queries(
     stdin: BinaryIO | None,
     on_error: OnError | None = None,
 ) -> Iterator[Source]:
-    """The images that arguments stand for, in order; a folder stands for every image below it.
+    """The images that arguments stand for, in order; a folder stands for every image below it, tfds:NAME[:SPLIT] for
+    its records.
 
     on_error: called with each folder below a given one that cannot be looked into; without it, the first raises
-    Raises BadInput at once for a path that is missing; an image that cannot be read is found out when it is read.
-    What cannot be read twice, or only by fetching it twice, comes as Kept.
+    Raises BadInput at once for a path that is missing, or a data set that cannot be had; an image that cannot be read
+    is found out when it is read. What cannot be read twice, or only by fetching it twice, comes as Kept.
     """
     given = [_absolute(image) for image in images]
     for image in given:
-        if isinstance(image, Path):
+        if isinstance(image, Path) and not is_record(image):
             find_images(image)  # checks that it is there
-    return _sources(given, leave_out, allow_private, stdin, on_error)
+    opened = [open_dataset(image) if isinstance(image, str) and is_dataset(image) else image for image in given]
+    return _sources(opened, leave_out, allow_private, stdin, on_error)
 
 
 def _absolute(image: str) -> Path | str:
+    if is_dataset(image):
+        return image
     is_url = image.lower().startswith(("http://", "https://"))
     if not is_url and "://" in image and not os.path.lexists(image):
         raise BadInput(f"{image}: of URLs, only http:// and https:// are fetched; download it, and give the file")
@@ -41,10 +47,18 @@ def _absolute(image: str) -> Path | str:
 
 
 def _sources(
-    images: list[Path | str], leave_out: Path, allow_private: bool, stdin: BinaryIO | None, on_error: OnError | None
+    images: list[Path | str | Dataset],
+    leave_out: Path,
+    allow_private: bool,
+    stdin: BinaryIO | None,
+    on_error: OnError | None,
 ) -> Iterator[Source]:
     for image in images:
-        if isinstance(image, Path):
+        if isinstance(image, Dataset):
+            yield from image
+        elif isinstance(image, Path) and is_record(image):
+            yield StoredImage(image)
+        elif isinstance(image, Path):
             yield from map(ImageFile, find_images(image, leave_out=leave_out, on_error=on_error))
         elif image == STDIN:
             yield Kept(StandardInput(stdin))

@@ -34,10 +34,10 @@ class Batches(Protocol):
 @lru_cache(maxsize=512)
 def load(path: Path, size: int) -> NDArray[np.uint8] | None:
     """A photo for views of `size` pixels, (h, w, 3) RGB; None where it cannot be read."""
-    from neardup.images import load_image
+    from neardup.sources import load_stored
 
     try:
-        return load_image(path, size=size)
+        return load_stored(path, size=size)
     except (UnreadableImage, BadInput):
         return None
 

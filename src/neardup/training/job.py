@@ -11,6 +11,7 @@ from neardup.embedding.weights import Weights, load_weights
 from neardup.errors import BadInput
 from neardup.images import find_images
 from neardup.packages import require_packages
+from neardup.sources.datasets import find_stored
 from neardup.text import show_count
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Trained:
 
 
 def train_copies(
-    path: Path,
+    path: str | Path,
     output: Path,
     recipe: "CopyRecipe",
     *,
@@ -50,7 +51,8 @@ def train_copies(
     validate_on: Path | None = None,
     say: Say = nothing,
 ) -> Trained:
-    """Train an encoder on the photos under `path` to tell copies from everything else, or go on where a run stopped.
+    """Train an encoder on the photos under a folder, or of tfds:NAME[:SPLIT], to tell copies from everything else,
+    or go on where a run stopped.
 
     output:      a folder for checkpoints, a log and the model
     start:       a model by name or folder, or an .npz of weights to begin with
@@ -84,7 +86,7 @@ def train_labelled(
     require_packages("training", "keras", "onnx")
     from neardup.training.labels.records import labelled_pictures
 
-    found = {Path(os.path.abspath(p.path)): p for p in labelled_pictures(path, output / "pictures", without)}
+    found = {Path(os.path.abspath(p.path)): p for p in labelled_pictures(path, without)}
     return train_on([found[each] for each in _photos(output, list(found), say)], output, recipe, start, say)
 
 
@@ -118,8 +120,8 @@ def starting_point(start: str) -> tuple[Architecture, Weights | None]:
     return model.architecture, load_weights(model.file("weights.npz"), model.architecture.parameters())
 
 
-def _found(path: Path, without: str | None) -> list[Path]:
-    return [photo for photo in find_images(path) if not (without and photo.name.startswith(without))]
+def _found(path: str | Path, without: str | None) -> list[Path]:
+    return [photo for photo in find_stored(path) if not (without and photo.name.startswith(without))]
 
 
 def _photos(output: Path, found: Sequence[Path], say: Say) -> list[Path]:

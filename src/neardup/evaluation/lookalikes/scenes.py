@@ -12,7 +12,7 @@ from neardup.evaluation.drawing import Colour, any_colour, fitted_font, font_of,
 from neardup.evaluation.lookalikes import words
 from neardup.evaluation.lookalikes.lettering import width_of, wrapped
 from neardup.evaluation.lookalikes.sample import Sample
-from neardup.images import load_image
+from neardup.sources import load_stored
 
 LONG_SIDE = 1024
 BURST = 4  # frames of one scene
@@ -61,7 +61,7 @@ def _draw_tree(draw: ImageDraw.ImageDraw, rng: np.random.Generator, foot: tuple[
 @lru_cache(maxsize=8)
 def _photo(path: Path) -> Image.Image:
     """Upright RGB, at most 1,024 px on its long side."""
-    photo = Image.fromarray(load_image(path, size=LONG_SIDE))
+    photo = Image.fromarray(load_stored(path, size=LONG_SIDE))
     photo.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS)
     return photo
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from neardup.errors import BadInput, UnreadableImage
 from neardup.jobs.query import Answer, is_near
 from neardup.output.figures import write_png
-from neardup.sources import ImageFile, Source
+from neardup.sources import Source, StoredImage
 from neardup.text import printable
 
 # Query images in one picture; more would be too tall to look at.
@@ -50,12 +50,12 @@ def plot_answers(queries: Sequence[tuple[Answer, NDArray[np.uint8] | None]], pat
         cells = [(top + number // columns, number % columns) for number in range(len(matches) + 1)]
         axes = [figure.add_subplot(grid[cell]) for cell in cells]
         name = answer.query.rstrip("/").rpartition("/")[2] or answer.query
-        _draw(axes[0], pixels, f"query: {name}", "", QUERY)
+        draw_cell(axes[0], pixels, f"query: {name}", answer.label or "", QUERY)
         for axis, match in zip(axes[1:], matches, strict=True):
             label = f"  {match.label}" if match.label is not None else ""
             near = is_near(match, threshold)
             caption = " ".join(filter(None, (f"{match.similarity:.3f}", match.relation))) + label
-            _draw(axis, preview(ImageFile(match.path)), match.path.name, caption, NEAR if near else FAR)
+            draw_cell(axis, preview(StoredImage(match.path)), match.path.name, caption, NEAR if near else FAR)
         top += height
     try:
         with warnings.catch_warnings():
@@ -75,7 +75,7 @@ def preview(source: Source) -> NDArray[np.uint8] | None:
         return None
 
 
-def _draw(axis: object, pixels: NDArray[np.uint8] | None, name: str, caption: str, colour: str) -> None:
+def draw_cell(axis: object, pixels: NDArray[np.uint8] | None, name: str, caption: str, colour: str) -> None:
     """One cell: the picture as large as it fits, framed, with two lines of text under it."""
     from matplotlib.axes import Axes
 

@@ -15,10 +15,10 @@ from neardup.training.recipe import LabelRecipe
 @lru_cache(maxsize=4096)  # 320 MB at 160 pixels: decoding costs more than the rest of a view
 def squashed(path: Path, size: int) -> NDArray[np.uint8] | None:
     """A picture as (size, size, 3) RGB; None where it cannot be read."""
-    from neardup.images import load_image
+    from neardup.sources import load_stored
 
     try:
-        return as_it_is(load_image(path, size=size), size)
+        return as_it_is(load_stored(path, size=size), size)
     except (UnreadableImage, BadInput):
         return None
 

@@ -11,8 +11,8 @@ from neardup.output import Record, Rendering, one_record
 from neardup.text import show_count, show_path
 
 MATCH_FIELDS = (
-    "query", "query_label", "error", "candidates",
-    "path", "label", "similarity", "jaccard", "tables", "relation", "change",
+    "query", "error", "candidates", "path", "label", "similarity", "jaccard", "tables", "relation", "change",
+    "query_label",
 )  # fmt: skip
 
 

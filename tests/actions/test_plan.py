@@ -1,5 +1,6 @@
 """What a plan leaves alone, and what it says would be lost."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -200,3 +201,25 @@ def test_byte_copies_of_an_edited_picture_become_links_to_it_and_lose_nothing(tm
     [step] = plan.steps
     assert (step.path, step.keeper, step.relation, step.change) == (c.path, b.path, "exact", "the same file")
     assert step.lost == ()
+
+
+def test_a_damaged_file_with_more_pixels_than_the_whole_one_is_for_a_person_to_decide(tmp_path: Path) -> None:
+    group = group_of(put(tmp_path / "small", b"whole"), put(tmp_path / "large", b"damaged"))
+    keeper, member = group.members
+    damaged = replace(member, width=2 * keeper.width, height=2 * keeper.height, damaged="breaks off at 61 %")
+    plan = make_plan([DuplicateGroup((keeper, damaged))], "trash")
+    assert not plan.steps
+    assert "is damaged (breaks off at 61 %), and has more pixels" in reasons(plan)["large"]
+    same_size = replace(damaged, width=keeper.width, height=keeper.height, why="whole: the other is damaged")
+    [step] = make_plan([DuplicateGroup((keeper, same_size))], "trash").steps
+    assert step.why == "whole: the other is damaged"
+
+
+def test_a_plan_from_before_reasons_were_written_is_read(tmp_path: Path) -> None:
+    plan = make_plan(make_groups(tmp_path, 1, 2, same_bytes=True), "trash")
+    save_plan(plan, tmp_path / "plan.json")
+    document = json.loads((tmp_path / "plan.json").read_text())
+    for step in document["steps"]:
+        del step["why"]
+    (tmp_path / "plan.json").write_text(json.dumps(document))
+    assert load_plan(tmp_path / "plan.json") == plan

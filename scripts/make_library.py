@@ -17,7 +17,7 @@ import argparse
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -243,8 +243,10 @@ def write_sidecars(path: Path, chance: float, root: Path, rng: np.random.Generat
     return [str(beside.relative_to(root))]
 
 
-def make_group(number: int, photo: Path, kinds: list[str], root: Path, rng: np.random.Generator) -> dict[str, Any]:
-    edge = EDGES[int(rng.integers(len(EDGES)))]
+def make_group(
+    number: int, photo: Path, kinds: list[str], root: Path, rng: np.random.Generator, edges: Sequence[int] = EDGES
+) -> dict[str, Any]:
+    edge = edges[int(rng.integers(len(edges)))]
     picture = camera_picture(Image.fromarray(load_image(photo)), edge, rng)
     exif = exif_of(picture.size, rng)
     original = saved(picture, ".jpg", int(rng.integers(86, 96)), exif)
@@ -268,7 +270,7 @@ def make_group(number: int, photo: Path, kinds: list[str], root: Path, rng: np.r
     return group
 
 
-def make_library(out: Path, photos: list[Path], groups: int, seed: int) -> None:
+def make_library(out: Path, photos: list[Path], groups: int, seed: int, edges: Sequence[int] = EDGES) -> None:
     """Every kind as often as every other; of four groups, one has three rivals."""
     root = out / "library"
     root.mkdir(parents=True)
@@ -281,7 +283,7 @@ def make_library(out: Path, photos: list[Path], groups: int, seed: int) -> None:
         if rng.random() < 0.25:
             kinds += [names[int(other)] for other in rng.choice(len(names), 2, replace=False)]
         own = np.random.default_rng([seed, number])
-        truth.append(make_group(number, photos[photo], list(dict.fromkeys(kinds)), root, own))
+        truth.append(make_group(number, photos[photo], list(dict.fromkeys(kinds)), root, own, edges))
     (out / "truth.json").write_text(json.dumps({"seed": seed, "groups": truth}, indent=1))
 
 

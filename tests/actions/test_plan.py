@@ -309,3 +309,15 @@ def test_what_is_no_plan_costs_a_line(tmp_path: Path, kind: str) -> None:
     with pytest.raises(BadInput, match=r"plan\.json: ") as error:
         load_plan(tmp_path / "plan.json")
     assert "\n" not in str(error.value)
+
+
+def test_a_damaged_file_with_more_pixels_than_the_whole_one_is_for_a_person_to_decide(tmp_path: Path) -> None:
+    group = group_of(put(tmp_path / "small", b"whole"), put(tmp_path / "large", b"damaged"))
+    keeper, member = group.members
+    damaged = replace(member, width=2 * keeper.width, height=2 * keeper.height, damaged="breaks off at 61 %")
+    plan = make_plan([DuplicateGroup((keeper, damaged))], "trash")
+    assert not plan.steps
+    assert "is damaged (breaks off at 61 %), and has more pixels" in reasons(plan)["large"]
+    same_size = replace(damaged, width=keeper.width, height=keeper.height, why="whole: the other is damaged")
+    [step] = make_plan([DuplicateGroup((keeper, same_size))], "trash").steps
+    assert step.why == "whole: the other is damaged"

@@ -68,6 +68,7 @@ def test_groups_in_json(neardup: Neardup, copies: list[Path], tmp_path: Path) ->
         assert group["keeper"] == keeper["path"] == str(tmp_path / "photos" / f"00{number}.jpg")
         assert copy == {
             "path": str(copies[number]), "similarity": 1.0, "relation": "exact", "change": "the same file",
+            "why": "a shorter path", "damaged": None,
             "width": 120, "height": 90, "size_bytes": copies[number].stat().st_size,
         }  # fmt: skip
         assert (keeper["similarity"], keeper["relation"], keeper["change"]) == (1.0, "keeper", None)
@@ -242,6 +243,8 @@ def test_an_output_of_no_known_kind(neardup: Neardup, copies: list[Path]) -> Non
         ("dedup", "--action", "move"),
         ("dedup", "--action", "trash", "--to", "x"),
         ("groups", "--keep", "worst"),
+        ("dedup", "--keep", "detail,metadata,worst"),
+        ("groups", "--keep", ""),
         ("dedup", "--keep-under", "misspelt"),
     ],
 )

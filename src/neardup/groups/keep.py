@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from neardup.errors import BadInput
 from neardup.groups.images import UNKNOWN
+from neardup.images.formats import RAW_EXTENSIONS
 
 Criterion = Literal[
     "origin", "detail", "metadata", "pixels", "compression", "format", "oldest", "newest", "largest", "path",
@@ -24,11 +25,7 @@ BEST: tuple[Criterion, ...] = ("origin", "detail", "metadata", "pixels", "compre
 # Why one image comes before another: a criterion, or one of those that come before every policy.
 Reason = Criterion | Literal["parts", "damage", "protected"]
 
-# What a camera wrote, then formats that lose nothing, then those that do; a GIF has 256 colours.
-RAW_EXTENSIONS = frozenset(
-    b"3fr ari arw bay cr2 cr3 crw dcr dng erf fff gpr iiq k25 kdc mdc mef mos mrw nef nrw orf pef ptx raf raw rw2 rwl"
-    b" sr2 srf srw x3f".split()
-)
+# RAW files come first, then formats that lose nothing, then those that do; a GIF has 256 colours.
 _LOSSLESS = frozenset(b"png apng tif tiff bmp dib ppm pgm pbm pnm qoi tga psd fits fit".split())
 _PALETTE = frozenset(b"gif ico cur xbm xpm".split())
 # How many bytes of JPEG about as good a picture takes for one of theirs; in halves, to stay with whole numbers.

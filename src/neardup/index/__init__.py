@@ -194,6 +194,15 @@ class Index:
         for segment in self._segments:
             segment.check()
 
+    def embeddings_of(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """The embeddings of ascending rows, of which some may come twice: (k, dim) float16."""
+        assert self.model is not None
+        self._check_segments()
+        result = np.empty((len(rows), self.model.dim), np.float16)
+        for segment, where, local in self._by_segment(rows):
+            result[where] = segment.embeddings[local]
+        return result
+
     @property
     def notes(self) -> Notes:
         """What is known of contents beside their embeddings, in the same snapshot."""

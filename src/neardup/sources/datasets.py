@@ -190,6 +190,7 @@ def from_builder(builder: Any, split: str = "") -> Dataset:
     for each in splits:
         try:
             builder.info.splits[each]
+            _absolute(each, builder.info.splits)  # an image folder's own may be named as no split can be
         except Exception as error:  # ValueError, KeyError, AssertionError, by what is wrong with it
             raise BadInput(f"no split {each!r}; there are {', '.join(known)}, and parts such as train[:85%]") from error
     return Dataset(builder, splits)

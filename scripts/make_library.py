@@ -17,7 +17,7 @@ import argparse
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 from neardup.images import find_images, load_image
 
 MAKE, MODEL, DATE, SOFTWARE, EXIF_IFD, GPS_IFD = 271, 272, 306, 305, 0x8769, 0x8825
-TAKEN, SUBSECONDS, OFFSET = 36867, 37521, 36881
+TAKEN, SUBSECONDS, OFFSET, WIDTH, HEIGHT = 36867, 37521, 36881, 40962, 40963
 CAMERAS = (("NIKON CORPORATION", "NIKON D750"), ("Canon", "Canon EOS 6D"), ("Apple", "iPhone 12"), ("samsung", "SM-G9"))
 # Longer edges of what the camera takes; the last two are more than what is looked at.
 EDGES = (800, 1200, 1600, 2400)
@@ -169,7 +169,8 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def exif_of(rng: np.random.Generator) -> Image.Exif:
+def exif_of(size: tuple[int, int], rng: np.random.Generator) -> Image.Exif:
+    """As a camera writes it, the picture's size among it."""
     make, model = CAMERAS[int(rng.integers(len(CAMERAS)))]
     exif = Image.Exif()
     exif[MAKE], exif[MODEL] = make, model
@@ -177,6 +178,7 @@ def exif_of(rng: np.random.Generator) -> Image.Exif:
         f"20{rng.integers(10, 24):02d}:{rng.integers(1, 13):02d}:{rng.integers(1, 28):02d} 10:{rng.integers(60):02d}:00"
     )
     exif[DATE] = date
+    exif.get_ifd(EXIF_IFD).update({WIDTH: size[0], HEIGHT: size[1]})
     exif.get_ifd(EXIF_IFD).update({TAKEN: date, SUBSECONDS: f"{rng.integers(100):02d}", OFFSET: "+02:00"})
     if rng.random() < 0.5:
         latitude, longitude = (float(rng.uniform(0, 60)) for _ in range(2))
@@ -241,10 +243,12 @@ def write_sidecars(path: Path, chance: float, root: Path, rng: np.random.Generat
     return [str(beside.relative_to(root))]
 
 
-def make_group(number: int, photo: Path, kinds: list[str], root: Path, rng: np.random.Generator) -> dict[str, Any]:
-    edge = EDGES[int(rng.integers(len(EDGES)))]
-    exif = exif_of(rng)
+def make_group(
+    number: int, photo: Path, kinds: list[str], root: Path, rng: np.random.Generator, edges: Sequence[int] = EDGES
+) -> dict[str, Any]:
+    edge = edges[int(rng.integers(len(edges)))]
     picture = camera_picture(Image.fromarray(load_image(photo)), edge, rng)
+    exif = exif_of(picture.size, rng)
     original = saved(picture, ".jpg", int(rng.integers(86, 96)), exif)
     taken = 1_400_000_000_000_000_000 + number * 86_400_000_000_000
     careless = bool(rng.random() < 0.3)
@@ -266,7 +270,7 @@ def make_group(number: int, photo: Path, kinds: list[str], root: Path, rng: np.r
     return group
 
 
-def make_library(out: Path, photos: list[Path], groups: int, seed: int) -> None:
+def make_library(out: Path, photos: list[Path], groups: int, seed: int, edges: Sequence[int] = EDGES) -> None:
     """Every kind as often as every other; of four groups, one has three rivals."""
     root = out / "library"
     root.mkdir(parents=True)
@@ -279,7 +283,7 @@ def make_library(out: Path, photos: list[Path], groups: int, seed: int) -> None:
         if rng.random() < 0.25:
             kinds += [names[int(other)] for other in rng.choice(len(names), 2, replace=False)]
         own = np.random.default_rng([seed, number])
-        truth.append(make_group(number, photos[photo], list(dict.fromkeys(kinds)), root, own))
+        truth.append(make_group(number, photos[photo], list(dict.fromkeys(kinds)), root, own, edges))
     (out / "truth.json").write_text(json.dumps({"seed": seed, "groups": truth}, indent=1))
 
 

@@ -33,7 +33,7 @@ def exif(
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_of_every_format_that_holds_it(name: str) -> None:
     file = io.BytesIO()
-    Image.new("RGB", (40, 30), "red").save(file, name, exif=exif(gps=True))
+    Image.new("RGB", (40, 30), "red").save(file, name, exif=exif(gps=True).tobytes())
     assert decode_image(file.getvalue()).taken == Taken(1_430_474_400_000, CAMERA | DATE | PLACE)
 
 
@@ -105,7 +105,7 @@ def test_a_block_with_changed_bytes(data: st.DataObject) -> None:
     assert found.when_ms is None or -2_300_000_000_000 < found.when_ms < 4_200_000_000_000
 
 
-@pytest.mark.parametrize("quality", [5, 30, 50, 75, 90, 95, 98, 100])
+@pytest.mark.parametrize("quality", [15, 30, 50, 75, 90, 95, 98, 100])
 def test_the_quality_is_the_one_that_it_was_saved_with(quality: int) -> None:
     file = io.BytesIO()
     Image.new("RGB", (40, 30), "red").save(file, "JPEG", quality=quality)

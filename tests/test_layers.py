@@ -10,8 +10,8 @@ import neardup
 ROOT = Path(neardup.__file__).parent
 # Lowest first; a package may import those of rows before its own, and of its own row where that leads to no circle.
 ROWS = (
-    ("errors", "text", "durable", "reading", "interrupts", "packages"),
-    ("search", "lsh", "images", "sources"),
+    ("errors", "text", "durable", "reading", "scratch", "interrupts", "packages"),
+    ("search", "lsh", "images", "metadata", "sources"),
     ("matching", "index", "embedding"),
     ("groups", "prepare"),
     ("jobs", "actions"),

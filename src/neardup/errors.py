@@ -49,6 +49,10 @@ class EngineUnavailable(NeardupError):
     """An engine that cannot run on this machine: the message names what is missing."""
 
 
+class EngineFailed(NeardupError):
+    """An engine that failed at work: out of memory, or by a model that is not what its config says."""
+
+
 class MissingPackage(NeardupError):
     """An optional package that is not installed: the message names the extra."""
 

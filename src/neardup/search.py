@@ -52,11 +52,12 @@ def similarities_of(
 
 
 def _cosines(embedding: NDArray[np.float32], rows: NDArray[np.floating]) -> NDArray[np.float32]:
-    part = np.asarray(rows, np.float32)
-    similarities: NDArray[np.float32] = part @ embedding
-    if rows.dtype == np.float16:
-        # Rounded rows are not quite of unit length, and an image would not be at 1.0 to itself.
-        similarities /= np.sqrt(np.einsum("ij,ij->i", part, part))
+    with np.errstate(invalid="ignore"):  # a damaged row gives NaN, which callers look for
+        part = np.asarray(rows, np.float32)
+        similarities: NDArray[np.float32] = part @ embedding
+        if rows.dtype == np.float16:
+            # Rounded rows are not quite of unit length, and an image would not be at 1.0 to itself.
+            similarities /= np.sqrt(np.einsum("ij,ij->i", part, part))
     return similarities
 
 

@@ -49,7 +49,7 @@ def test_a_keeper_under_another_name(tmp_path: Path, folder: Path, spelling: str
     else:
         second = replace(second, path=SPELLINGS[spelling](b))
     plan = Plan(action, (first, second), to=tmp_path / "moved" if action == "move" else None)  # type: ignore[arg-type]
-    with pytest.raises(BadInput, match="keeps it for another image"):
+    with pytest.raises(BadInput, match="keeps it for another file"):
         apply_plan(folder, plan)
     assert contents_below(tmp_path / "photos") == {b"picture": 3}
     assert not any(path.is_symlink() for path in (a, b, c))

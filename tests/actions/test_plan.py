@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from neardup.actions import Plan, apply_plan, load_plan, make_plan, save_plan
+from neardup.actions import Plan, Step, apply_plan, load_plan, make_plan, save_plan
 from neardup.errors import BadInput
 from neardup.groups import DuplicateGroup
 from neardup.groups.keep import KeepPolicy
@@ -108,8 +108,8 @@ def test_what_would_be_lost(tmp_path: Path) -> None:
     group = DuplicateGroup((*group_of(plain, dated, film, clear).members, large, framed))
     plan = make_plan([group], "trash")
     lost = {step.path.name: step.lost for step in plan.steps}
-    assert lost["dated.jpg"] == ("date 2019:05:04 12:33:10", "GPS position", "camera Canon EOS 5")
-    assert lost["film.gif"] == ("frames 2",)
+    assert lost["dated.jpg"] == ("date 2019-05-04 12:33:10", "GPS position", "camera Canon EOS 5")
+    assert lost["film.gif"] == ("frames 2 against 1",)
     assert lost["clear.png"] == ("transparency",)
     assert lost["large.jpg"] == ("40 x 30 pixels against 4 x 3",)
     assert lost["framed.jpg"] == ("40 x 30 pixels (25% of them margin) against 4 x 3",)
@@ -122,9 +122,8 @@ def test_files_beside_are_named(tmp_path: Path) -> None:
     for name in ("a/IMG_1.MOV", "a/img_1.heic.xmp", "a/IMG_10.MOV", "a/IMG_1.txt", "b/IMG_2.CR2"):
         put(tmp_path / name, b"")
     [step] = make_plan([group_of(keeper, copy)], "trash").steps
-    assert step.notes == (
-        "leaves IMG_1.MOV behind", "leaves img_1.heic.xmp behind", "its keeper has IMG_2.CR2 beside it",
-    )  # fmt: skip
+    assert step.notes == ("leaves IMG_1.MOV behind", "its keeper has IMG_2.CR2 beside it")
+    assert [file.path.name for file in step.along] == ["img_1.heic.xmp"]
 
 
 def test_a_plan_in_a_file(tmp_path: Path) -> None:
@@ -141,11 +140,11 @@ def test_a_plan_in_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        "", "[]", "{}", '{"format": "neardup plan 2"}',
-        '{"format": "neardup plan 1", "action": "rm", "to": null, "steps": [], "kept": []}',
-        '{"format": "neardup plan 1", "action": "move", "to": null, "steps": [], "kept": []}',
-        '{"format": "neardup plan 1", "action": "trash", "to": null, "steps": [{"path": "/a"}], "kept": []}',
-        '{"format": "neardup plan 1", "action": "trash", "to": null, "steps": [1], "kept": []}',
+        "", "[]", "{}", '{"format": "neardup plan 3"}',
+        '{"format": "neardup plan 2", "action": "rm", "to": null, "root": null, "steps": [], "kept": []}',
+        '{"format": "neardup plan 2", "action": "move", "to": null, "root": null, "steps": [], "kept": []}',
+        '{"format": "neardup plan 2", "action": "trash", "to": null, "steps": [{"path": "/a"}], "kept": []}',
+        '{"format": "neardup plan 2", "action": "trash", "to": null, "steps": [1], "kept": []}',
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_plan(tmp_path: Path, content: str) -> None:
@@ -205,22 +204,22 @@ def test_byte_copies_of_an_edited_picture_become_links_to_it_and_lose_nothing(tm
     assert step.lost == ()
 
 
-def entry_with(**changes: object) -> bytes:
-    digest = "0" * 64
-    step: dict[str, object] = {
-        "path": "/a", "size_bytes": 1, "mtime_ns": 1, "digest": digest, "similarity": 1.0, "relation": "exact",
-        "keeper": "/b", "keeper_digest": digest, "lost": [], "notes": [], "change": None,
-    }  # fmt: skip
-    plan = {"format": "neardup plan 1", "action": "delete", "kept": [], "to": None, "steps": [step | changes]}
-    return json.dumps(plan).encode().replace(b'"1e400"', b"1e400")
+def write_plan(path: Path, /, **changes: object) -> Path:
+    """A plan with one step, of which some fields are not what they should be."""
+    save_plan(Plan("delete", (Step(Path("/a"), 1, 1, bytes(32), 1.0, "exact", Path("/b"), bytes(32)),)), path)
+    plan = json.loads(path.read_bytes())
+    plan["steps"][0] |= changes
+    path.write_bytes(json.dumps(plan).encode().replace(b'"1e400"', b"1e400"))
+    return path
 
 
-def test_the_entry_that_others_are_made_from_is_good(tmp_path: Path) -> None:
-    (tmp_path / "plan.json").write_bytes(entry_with())
-    assert len(load_plan(tmp_path / "plan.json").steps) == 1
+def test_the_plan_that_others_are_made_from_is_good(tmp_path: Path) -> None:
+    assert len(load_plan(write_plan(tmp_path / "plan.json")).steps) == 1
 
 
-ODD = {
+GIVEN: dict[str, object] = {"date": None, "position": None, "rating": None, "caption": None, "keywords": []}
+BESIDE: dict[str, object] = {"path": "/a.xmp", "size_bytes": 1, "mtime_ns": 1, "digest": "0" * 64, "copy": None}
+ODD: dict[str, list[object]] = {
     "size_bytes": ["1e400", -1, 2**63, 1.5, True, "1", None, [], 10**40],
     "mtime_ns": ["1e400", 2**63, True, "1", None],
     "similarity": ["1e400", "1", None, True, 10**400, float("nan")],
@@ -230,15 +229,59 @@ ODD = {
     "lost": [["\ud800"], [1], 1, None],
     "notes": [["\ud800"], [None]],
     "change": ["\ud800", 1],
+    "why": ["\ud800", 1],
+    "carried": [
+        1,
+        {},
+        GIVEN | {"more": 1},
+        *(
+            GIVEN | {name: value}
+            for name, value in (
+                ("date", 1),
+                ("caption", "\ud800"),
+                ("keywords", None),
+                ("keywords", [1]),
+                ("rating", 2**63),
+                ("rating", "5"),
+                ("position", "nan nan"),
+                ("position", "1"),
+                ("position", "1 inf"),
+                ("position", "91 1"),
+            )
+        ),
+    ],
+    "along": [
+        1,
+        [1],
+        [{}],
+        [BESIDE | {"more": 1}],
+        *(
+            [BESIDE | {name: value}]
+            for name, value in (
+                ("path", "a"),
+                ("path", "/a\0b"),
+                ("path", "/a.cr2"),
+                ("path", "/a.mov"),
+                ("copy", "/b.xmp"),
+                ("copy", "b"),
+                ("digest", "0"),
+                ("digest", None),
+                ("size_bytes", -1),
+                ("size_bytes", "1e400"),
+                ("mtime_ns", 2**63),
+            )
+        ),
+    ],
+    "freed_bytes": [-1, "1e400", None, True],
     "another": [1],
 }
 
 
 @pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in ODD.items() for value in values])
 def test_a_value_that_no_plan_has(tmp_path: Path, field: str, value: object) -> None:
-    (tmp_path / "plan.json").write_bytes(entry_with(**{field: value}))
+    path = write_plan(tmp_path / "plan.json", **{field: value})
     with pytest.raises(BadInput, match="not a plan") as error:
-        load_plan(tmp_path / "plan.json")
+        load_plan(path)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 400
 
@@ -266,3 +309,15 @@ def test_what_is_no_plan_costs_a_line(tmp_path: Path, kind: str) -> None:
     with pytest.raises(BadInput, match=r"plan\.json: ") as error:
         load_plan(tmp_path / "plan.json")
     assert "\n" not in str(error.value)
+
+
+def test_a_damaged_file_with_more_pixels_than_the_whole_one_is_for_a_person_to_decide(tmp_path: Path) -> None:
+    group = group_of(put(tmp_path / "small", b"whole"), put(tmp_path / "large", b"damaged"))
+    keeper, member = group.members
+    damaged = replace(member, width=2 * keeper.width, height=2 * keeper.height, damaged="breaks off at 61 %")
+    plan = make_plan([DuplicateGroup((keeper, damaged))], "trash")
+    assert not plan.steps
+    assert "is damaged (breaks off at 61 %), and has more pixels" in reasons(plan)["large"]
+    same_size = replace(damaged, width=keeper.width, height=keeper.height, why="whole: the other is damaged")
+    [step] = make_plan([DuplicateGroup((keeper, same_size))], "trash").steps
+    assert step.why == "whole: the other is damaged"

@@ -56,11 +56,15 @@ HOSTILE = (
 )  # fmt: skip
 
 
+PLACE = {"number": 1, "stem_length": 1, "folders": 0, "mark": False}
+
+
 def signed_by_another(content: bytes) -> bytes:
     """As format 2 has it, with MACs of a key that this user has not."""
     entries = [json.loads(line) for line in content.splitlines()]
-    entries[0] |= {"format": "neardup journal 2", "to": "/" if entries[0]["action"] == "move" else None}
-    entries[1] |= {"number": 1 if entries[0]["action"] == "move" else None, "mode": 0o755}
+    to = "/" if entries[0]["action"] == "move" else None
+    entries[0] |= {"format": "neardup journal 2", "to": to, "root": None}
+    entries[1] |= {"unit": 0, "place": PLACE if to else None, "mode": 0o755}
     del entries[1]["target"]
     return lines_of(*(entry | {"mac": "0" * 64} for entry in entries))
 
@@ -188,10 +192,13 @@ def as_format_1(journal: Path) -> None:
     """As an earlier neardup would have written it."""
     header, *entries = [json.loads(line) for line in journal.read_bytes().splitlines()]
     to = Path(header.pop("to")) if header["action"] == "move" else header.pop("to")
+    del header["root"]
     for entry in (header, *entries):
         del entry["mac"]
         if entry.get("event") == "begin":
-            number, path = entry.pop("number"), Path(entry["path"])
+            del entry["unit"]
+            place, path = entry.pop("place"), Path(entry["path"])
+            number = place["number"] if place else 1
             name = path.name if number == 1 else f"{path.stem} ({number}){path.suffix}"
             entry |= {"mode": entry["mode"] | stat.S_IFREG, "target": str(to / name if to else temporary_beside(path))}
     journal.write_bytes(lines_of(header | {"format": "neardup journal 1"}, *entries))

@@ -60,7 +60,8 @@ def test_index_prints_its_fields(neardup, photos, tiny_model):
     paths[0].write_bytes(b"no image")
     [report] = as_json(neardup("index", "photos", "--model", tiny_model.folder, "--format", "json"))
     assert report.keys() == {
-        "indexed", "unchanged", "removed", "failed", "passed_over", "away", "images", "seconds", "images_per_second",
+        "indexed", "unchanged", "removed", "too_old", "failed", "passed_over", "away", "images", "seconds",
+        "images_per_second",
     }  # fmt: skip
     assert (report["indexed"], report["images"]) == (2, 2)
     assert [failure["path"] for failure in report["failed"]] == [str(paths[0])]
@@ -140,7 +141,7 @@ def test_the_advice_to_index_again_works_where_no_clock_tells(neardup, tiny_mode
 
 def test_query_finds_the_photo_first(neardup, indexed):
     [answer] = as_json(neardup("query", indexed[4], "--format", "json", "--top", 3))
-    assert answer.keys() == {"query", "error", "candidates", "matches"}
+    assert answer.keys() == {"query", "query_label", "error", "candidates", "matches"}
     assert answer["error"] is None
     assert answer["candidates"] >= 1
     first = answer["matches"][0]
@@ -235,7 +236,7 @@ def test_other_urls_are_no_paths(neardup, indexed):
 
 def test_csv_has_a_row_for_each_match(neardup, indexed):
     lines = neardup("query", indexed[0], "--format", "csv", "--exact").stdout.splitlines()
-    assert lines[0] == "query,error,candidates,path,label,similarity,jaccard,tables,relation,change"
+    assert lines[0] == "query,error,candidates,path,label,similarity,jaccard,tables,relation,change,query_label"
     assert len(lines) == 5
 
 

@@ -18,6 +18,7 @@ from neardup.cli import main
 from neardup.embedding.model import Model
 from neardup.index import Index
 from neardup.index.notes import pair_of, record_verdicts
+from neardup.text import show_bytes
 from tests.conftest import draw_scene
 
 Neardup = Callable[..., Result]
@@ -67,6 +68,7 @@ def test_groups_in_json(neardup: Neardup, copies: list[Path], tmp_path: Path) ->
         assert group["keeper"] == keeper["path"] == str(tmp_path / "photos" / f"00{number}.jpg")
         assert copy == {
             "path": str(copies[number]), "similarity": 1.0, "relation": "exact", "change": "the same file",
+            "why": "a shorter path", "damaged": None,
             "width": 120, "height": 90, "size_bytes": copies[number].stat().st_size,
         }  # fmt: skip
         assert (keeper["similarity"], keeper["relation"], keeper["change"]) == (1.0, "keeper", None)
@@ -183,7 +185,8 @@ def test_the_plan_in_text_says_relation_and_change(neardup: Neardup, changed: di
 def test_groups_in_text_and_csv(neardup: Neardup, copies: list[Path]) -> None:
     text = neardup("groups", *EXACTLY).stdout
     assert "copies/copy of 000.jpg" in text
-    assert text.splitlines()[-1].startswith("2 groups of 4 images: 2 duplicates,")
+    freed = show_bytes(sum(path.stat().st_blocks * 512 for path in copies))
+    assert text.splitlines()[-1] == f"2 groups of 4 images: 2 duplicates, {freed} could be freed."
     rows = list(csv.DictReader(io.StringIO(neardup("groups", *EXACTLY, "--format", "csv").stdout)))
     assert [row["group"] for row in rows] == ["1", "1", "2", "2"]
     assert rows[1]["path"] == str(copies[0])
@@ -240,6 +243,8 @@ def test_an_output_of_no_known_kind(neardup: Neardup, copies: list[Path]) -> Non
         ("dedup", "--action", "move"),
         ("dedup", "--action", "trash", "--to", "x"),
         ("groups", "--keep", "worst"),
+        ("dedup", "--keep", "detail,metadata,worst"),
+        ("groups", "--keep", ""),
         ("dedup", "--keep-under", "misspelt"),
     ],
 )
@@ -282,7 +287,8 @@ def test_dedup_and_undo(neardup: Neardup, copies: list[Path], tmp_path: Path) ->
     arguments = ("dedup", *EXACTLY, "--action", "move", "--to", "moved", "--format", "json")
     [plan] = as_json(neardup(*arguments))
     assert plan.keys() == {
-        "action", "applied", "min_similarity", "files", "size_bytes", "journal", "steps", "kept",
+        "action", "applied", "min_similarity", "files", "along", "size_bytes", "freed_bytes", "journal", "steps",
+        "kept",
     }  # fmt: skip
     assert (plan["applied"], plan["files"], plan["journal"]) == (False, 2, None)
     assert [step["status"] for step in plan["steps"]] == ["planned", "planned"]
@@ -290,7 +296,9 @@ def test_dedup_and_undo(neardup: Neardup, copies: list[Path], tmp_path: Path) ->
     [applied] = as_json(neardup(*arguments, "--apply"))
     assert applied["applied"]
     assert Path(applied["journal"]).is_file()
-    assert [step["target"] for step in applied["steps"]] == [str(tmp_path / "moved" / path.name) for path in copies]
+    assert [step["target"] for step in applied["steps"]] == [
+        str(tmp_path / "moved" / "copies" / path.name) for path in copies
+    ]
     assert not any(path.exists() for path in copies)
 
     neardup("query", "photos/000.jpg", "--format", "json")  # the index still lists files that are gone
@@ -303,6 +311,36 @@ def test_dedup_and_undo(neardup: Neardup, copies: list[Path], tmp_path: Path) ->
     assert {file["path"] for file in undone["files"]} == {str(path) for path in copies}
     assert all(path.exists() for path in copies)
     assert "no plan is applied" in neardup("undo", code=1).stderr
+
+
+def test_every_week_again_moves_nothing_twice(neardup: Neardup, copies: list[Path], tiny_model: Model) -> None:
+    """With the target among the photos, and a sidecar that goes along."""
+    sidecar = copies[0].with_name(copies[0].name + ".xmp")
+    sidecar.write_text("stars")
+    before = {path: path.read_bytes() for path in Path().rglob("*.*") if ".neardup" not in path.parts}
+    arguments = ("dedup", *EXACTLY, "--action", "move", "--to", "photos/moved", "--apply")
+    first = neardup(*arguments)
+    assert first.stdout.startswith("2 files and 1 that belong to them moved.")
+    assert Path("photos/moved/copies", sidecar.name).is_file()
+    after = sorted(Path("photos").rglob("*"))
+    for _ in range(2):
+        told = neardup("index", "photos", "copies", "--model", tiny_model.folder).stderr
+        assert told.count("Left out: ") == 1
+        assert neardup(*arguments).stdout.startswith("0 files moved.")
+        assert sorted(Path("photos").rglob("*")) == after
+    neardup("undo")
+    assert not Path("photos/moved").exists()
+    assert {path: path.read_bytes() for path in Path().rglob("*.*") if ".neardup" not in path.parts} == before
+
+
+def test_flat_and_a_folder_in_use(neardup: Neardup, copies: list[Path]) -> None:
+    Path("photos/used").mkdir()
+    Path("photos/used/mine.txt").write_text("mine")
+    result = neardup("dedup", *EXACTLY, "--action", "move", "--to", "photos/used", "--flat", "--apply")
+    assert "holds files of its own" in result.stderr
+    assert sorted(path.name for path in Path("photos/used").iterdir()) == [
+        "copy of 000.jpg", "copy of 001.jpg", "mine.txt",
+    ]  # fmt: skip
 
 
 def test_protected_folders_are_not_touched(neardup: Neardup, copies: list[Path], tmp_path: Path) -> None:

@@ -62,7 +62,15 @@ def test_the_names_of_thresholds_are_completed():
 
     assert completed("compare", "--min-similarity", incomplete="") == ["strict", "default", "loose"]
     assert completed("groups", "--min-similarity", incomplete="l") == ["loose"]
+    assert completed("dedup", "--keep", incomplete="best,ne") == ["best,newest"]
     assert completed(incomplete="gr") == ["groups"]
+
+
+def test_a_misspelt_criterion_is_answered_with_the_one_that_was_meant(tmp_path):
+    result = run("groups", "--index", tmp_path, "--keep", "detail,metdata")
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "did you mean 'metadata'?" in result.stderr
 
 
 def test_compare_says_that_a_file_is_not_there(tmp_path):
@@ -74,7 +82,8 @@ def test_compare_says_that_a_file_is_not_there(tmp_path):
 
 def plan_file(folder):
     path = folder / "plan.json"
-    path.write_text(json.dumps({"format": "neardup plan 1", "action": "trash", "steps": [], "kept": [], "to": None}))
+    plan = {"format": "neardup plan 2", "action": "trash", "steps": [], "kept": [], "to": None, "root": None}
+    path.write_text(json.dumps(plan))
     return path
 
 

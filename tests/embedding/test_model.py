@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neardup.embedding import load_embedder
+from neardup.embedding import Embedder, load_embedder
 from neardup.embedding.model import check_recorded, find_model, model_folders, read_model
 from neardup.embedding.thresholds import false_match_rate
 from neardup.embedding.weights import check_weights, load_weights, read_shapes, save_weights
-from neardup.errors import BadInput, BadModel, BadWeights
+from neardup.errors import BadInput, BadModel, BadWeights, EngineFailed
 from tests.conftest import TINY, random_weights
 
 
@@ -187,3 +187,75 @@ def test_pickled_arrays_are_refused(tmp_path):
 def test_weights_beyond_float16_are_not_written(tmp_path):
     with pytest.raises(BadWeights, match="float16"):
         save_weights(tmp_path / "w.npz", {"a": np.array([1e6], np.float32)})
+
+
+def zipped(path, arrays, compression=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as file:
+                np.lib.format.write_array(file, array, version=(1, 0))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"more": np.zeros(30_000_000, np.float16)}, "unpacks to 6|unused"),
+        ({"projection/bias": np.zeros(33, np.float16)}, r"projection/bias has shape \(33,\)"),
+        ({"projection/bias": np.zeros(32, np.int64)}, "projection/bias is int64"),
+        ({f"more{n}": np.zeros(1, np.float16) for n in range(50)}, r"unused \[.*'more17'\] and 40 more"),
+    ],
+)
+def test_nothing_of_an_npz_is_unpacked_before_its_heads_are_as_wanted(tmp_path, monkeypatch, change, reason):
+    arrays = {name: array.astype(np.float16) for name, array in random_weights(TINY).items()} | change
+    zipped(tmp_path / "w.npz", arrays)
+    monkeypatch.setattr(np, "load", lambda *_, **__: pytest.fail("unpacked"))
+    with pytest.raises(BadWeights, match=reason):
+        load_weights(tmp_path / "w.npz", TINY.parameters())
+
+
+def test_an_npz_that_unpacks_to_many_times_its_size_is_refused(tmp_path):
+    """Even where names and shapes are those wanted: the config that wants them came with it."""
+    zipped(tmp_path / "w.npz", {"huge": np.zeros(30_000_000, np.float16)})
+    with pytest.raises(BadWeights, match="unpacks to 60,000,128 bytes"):
+        load_weights(tmp_path / "w.npz", {"huge": (30_000_000,)})
+
+
+def test_a_model_that_lies_about_its_input_is_a_line(copied):
+    edit(copied, input_size=64)
+    with pytest.raises(EngineFailed, match="engine onnx: cannot run model tiny") as caught:
+        load_embedder(str(copied), "onnx").embed([np.zeros((9, 9, 3), np.uint8)])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_lies_about_its_output_is_a_line(copied):
+    edit(copied, architecture=TINY.to_json() | {"projection": 16})
+    with pytest.raises(BadModel, match=r"gives \(1, 32\) for 1 images, its config says dim 16"):
+        load_embedder(str(copied), "onnx").embed([np.zeros((9, 9, 3), np.uint8)])
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("bad alloc\nmore"), ValueError("x")])
+def test_whatever_an_engine_raises_is_a_line(tiny_model, error):
+    class Failing:
+        name, precision = "failing", "f32"
+
+        def run(self, pixels):
+            raise error
+
+    with pytest.raises(EngineFailed, match="engine failing") as caught:
+        Embedder(tiny_model, Failing()).embed([np.zeros((9, 9, 3), np.uint8)])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"name": "\ud800"}, {"files": {"weights.npz": "0", "\udcff": "0"}}, {"name": "a\0"}]
+)
+def test_half_a_character_names_nothing(copied, fields):
+    edit(copied, **fields)
+    with pytest.raises(BadModel, match="not a model's config"):
+        read_model(copied)
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a\0b", "\ud800"])
+def test_a_name_that_no_folder_can_have(name):
+    with pytest.raises(BadModel, match="neardup models list"):
+        find_model(name)

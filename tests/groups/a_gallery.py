@@ -10,6 +10,7 @@ from PIL import Image
 
 from neardup.groups.images import Images
 from neardup.groups.neighbours import Pairs
+from neardup.images import decode_image
 from neardup.index import Index, Model
 
 DIM = 16
@@ -31,11 +32,11 @@ def index_files(folder: Path, paths: Sequence[Path], embeddings: NDArray[np.floa
         for path, embedding in zip(paths, alike if embeddings is None else embeddings, strict=True):
             content = path.read_bytes()
             digest = hashlib.sha256(content).digest()
-            with Image.open(path) as image:
-                width, height = image.size
+            image = decode_image(content, size=48)
             writer.add(
-                path, size_bytes=len(content), mtime_ns=path.stat().st_mtime_ns, digest=digest, width=width,
-                height=height, embedding=None if writer.content(digest) is not None else embedding,
+                path, size_bytes=len(content), mtime_ns=path.stat().st_mtime_ns, digest=digest, width=image.width,
+                height=image.height, taken_ms=image.taken.when_ms, camera=image.taken.kinds, quality=image.quality,
+                damaged=image.damaged, embedding=None if writer.content(digest) is not None else embedding,
             )  # fmt: skip
     return Index.open(folder)
 

@@ -40,7 +40,7 @@ def change_owner(mark: Path, **changes: object) -> None:
 FOREIGN: dict[str, Callable[[Path], object]] = {
     "made by another": lambda mark: change_owner(mark, mac="0" * 64),
     "another id": lambda mark: change_owner(mark, id="0" * 32),
-    "another place": lambda mark: change_owner(mark, inode=1),
+    "another place": lambda mark: change_owner(mark, path="/elsewhere"),
     "one field more": lambda mark: change_owner(mark, run="rm"),
     "made before there were owners": lambda mark: mark.unlink(),
     "no text": lambda mark: mark.write_bytes(b"\xff"),
@@ -85,6 +85,12 @@ def test_a_copy_is_another_index_and_a_new_name_is_not(made: Path, tmp_path: Pat
     assert json.loads((tmp_path / "renamed" / "owner.json").read_text())["path"] == str(made)
     claim(tmp_path / "renamed")
     assert json.loads((tmp_path / "renamed" / "owner.json").read_text())["path"] == str(tmp_path / "renamed")
+
+
+def test_a_disk_that_is_mounted_anew_numbers_its_folders_otherwise(made: Path, tmp_path: Path) -> None:
+    made.rename(tmp_path / "before")
+    shutil.copytree(tmp_path / "before", made)
+    trust_index(made)
 
 
 def test_a_lost_key_makes_strangers_of_all(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,22 @@ def test_nothing_is_decided_at_first(open_review, tmp_path):
     assert not (tmp_path / "plan.json").exists()
 
 
+def test_what_belongs_to_dropped_pictures_goes_along_and_links_are_one_file(open_review, tmp_path):
+    review = open_review()
+    dropped = review.groups[2].members[2].path
+    dropped.with_name(f"{dropped.name}.xmp").write_bytes(b"stars")
+    review.mark(0, 1, "drop")
+    review.mark(2, 2, "drop")
+    plan = review.save()
+    assert [[file.path.name for file in step.along] for step in plan.steps] == [[], [f"{dropped.name}.xmp"]]
+    before = review.totals().drop_bytes
+    (tmp_path / "another name").hardlink_to(review.groups[0].members[1].path)
+    review.mark(2, 2, None)
+    assert before > 0
+    review.undo()
+    assert open_review().totals().drop_bytes == dropped.stat().st_blocks * 512
+
+
 @pytest.mark.parametrize(
     ("mark", "verdict"), [("drop", "duplicate"), ("keep", "duplicate"), ("not", "not"), ("later", "later")]
 )
@@ -85,7 +101,8 @@ def test_the_plan_drops_what_is_marked(open_review, tmp_path):
         (review.groups[2].members[2].path, review.groups[2].keeper.path),
     ]
     totals = review.totals()
-    assert (totals.drops, totals.drop_bytes) == (2, plan.size_bytes)
+    assert (totals.drops, totals.drop_bytes) == (2, plan.freed_bytes)
+    assert plan.freed_bytes == sum(step.path.stat().st_blocks * 512 for step in plan.steps)
 
 
 @pytest.mark.parametrize("relation", ["edited", "similar", None])
@@ -282,7 +299,12 @@ def test_the_plan_can_be_applied(open_review, folder, tmp_path):
     review.close()
     report = apply_plan(folder, load_plan(review.plan_path))
     assert report.count("done") == 3
-    assert sorted(path.name for path in target.iterdir()) == ["photo1.jpg", "photo3_1.jpg", "photo3_2.jpg"]
+    assert sorted(path.name for path in target.iterdir()) == [
+        ".neardup-moved",
+        "photo1.jpg",
+        "photo3_1.jpg",
+        "photo3_2.jpg",
+    ]
     assert review.groups[0].members[1].path.exists()
     assert review.groups[2].keeper.path.exists()
 

@@ -5,14 +5,16 @@ import http.server
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
 
-from neardup.errors import BadInput
+from neardup.errors import BadInput, UnreadableImage
 from neardup.sources import fetch
 from neardup.sources.fetch import fetch_image
+from neardup.sources.url import Download
 
 BODY = bytes(range(256)) * 400
 
@@ -96,6 +98,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
+def answering() -> Iterator[Callable[[bytes], str]]:
+    """A server that answers every request with these bytes, and its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
+
+        def answer(content: bytes) -> str:
+            def serve() -> None:
+                connected, _ = listening.accept()
+                with connected, suppress(OSError):
+                    connected.recv(65536)
+                    for _ in range(1 if len(content) < 100_000 else 200):
+                        connected.sendall(content)
+
+            pool.submit(serve)
+            return f"http://127.0.0.1:{listening.getsockname()[1]}/a.jpg"
+
+        yield answer
+
+
+@pytest.fixture
 def server() -> Iterator[http.server.ThreadingHTTPServer]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         running.seen, running.targets, running.done = [], {}, threading.Event()
@@ -138,6 +159,45 @@ def test_what_cannot_be_fetched_says_why(server, path, reason):
         fetch_image(f"{server.url}/{path}?token=secret", allow_private=True, limit_bytes=1_000_000)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        CHUNKED + b"-5\r\nabcde\r\n0\r\n\r\n",
+        CHUNKED + b"-1\r\n" + b"x" * 100_000,
+        CHUNKED + b"zz\r\nabc",
+        CHUNKED + b"f" * 70_000,
+        CHUNKED + b"f" * 60_000 + b"\r\nabc",
+        CHUNKED + b"\r\n\r\n",
+        CHUNKED + b"5\r\nab",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -7\r\n\r\nabc" + b"x" * 200_000,
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nabc" + b"x" * 200_000,
+        b"HTTP/1.1 302 Found\r\nLocation: http://[::1\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://\xed\xa0\x80\xff/\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: //a:99999999/\r\n\r\n",
+        b"HTTP/1.1 99999999999 OK\r\n\r\n",
+        b"HTTP/1.1 -1 OK\r\n\r\n",
+        b"HTTP/9.9 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nabc",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 5000,
+        b"",
+    ],
+)
+def test_whatever_a_server_answers_costs_one_query(answering, content):
+    with pytest.raises(UnreadableImage) as caught:
+        Download(answering(content), allow_private=True, most_bytes=150_000).read()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://a/\udcff", "http://a\udcff/", "http://a/?\ud800", "http://[/", "http://a:x/"])
+def test_a_url_that_is_no_text_costs_one_query(url):
+    with pytest.raises(UnreadableImage, match="cannot be understood"):
+        Download(url, allow_private=True).read()
 
 
 def test_the_limit_itself_is_allowed(server):

@@ -17,6 +17,7 @@ from neardup.durable import sync_directory
 from neardup.reading import open_regular
 
 TEMPORARY = ".neardup-tmp"
+ANOTHER_VOLUME = "is on another volume than its keeper, where no {} can be; use symlink, move or trash"
 
 _LONGEST_NAME_BYTES = 255
 
@@ -64,11 +65,15 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f".{name}{TEMPORARY}")
 
 
-def numbered(path: Path, number: int) -> str:
-    """A file's own name for 1, else `name (2).jpg`, its stem cut to what a file system takes."""
+def numbered(path: Path, number: int, stem_length: int | None = None) -> str:
+    """A file's own name for 1, else `name (2).jpg`, its stem cut to what a file system takes.
+
+    stem_length: how many characters of its name come before the number: `name (2).jpg.xmp`
+    """
     if number == 1:
         return path.name
-    stem, ending = path.stem, f" ({number}){path.suffix}"
+    length = len(path.stem) if stem_length is None else stem_length
+    stem, ending = path.name[:length], f" ({number}){path.name[length:]}"
     while stem and len(os.fsencode(stem + ending)) > _LONGEST_NAME_BYTES:
         stem = stem[:-1]
     return stem + ending
@@ -128,14 +133,42 @@ def put_link(kind: str, keeper: Path, path: Path, temporary: Path) -> None:
         if kind == "hardlink":
             os.link(keeper, temporary, follow_symlinks=False)
         elif kind == "symlink":
-            temporary.symlink_to(keeper)
+            temporary.symlink_to(_way_to(keeper, path))
         else:
             _clone(keeper, path, temporary)
         temporary.replace(path)
-    except OSError:
+    except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if error.errno == errno.EXDEV:
+            raise OSError(error.errno, ANOTHER_VOLUME.format(kind)) from error
         raise
+
+
+def is_on_another_volume(first: Path, second: Path) -> bool:
+    """Whether two files that are there are known to lie on two volumes."""
+    try:
+        return first.lstat().st_dev != second.lstat().st_dev
+    except OSError:
+        return False
+
+
+def _way_to(keeper: Path, path: Path) -> Path:
+    """What a symbolic link says: within a volume the way from its own folder, which holds when both are moved."""
+    if is_on_another_volume(keeper, path):
+        return keeper
+    return Path(os.path.relpath(_resolved(keeper), os.path.realpath(path.parent)))
+
+
+def leads_to(link: Path, keeper: Path) -> bool:
+    """Whether a symbolic link says the way to a file, there or not; no other link is followed for it."""
+    text = link.readlink()
+    return text == keeper or os.path.normpath(_resolved(link).parent / text) == str(_resolved(keeper))
+
+
+def _resolved(path: Path) -> Path:
+    """With the links in its folder's name followed, not the one that it may be."""
+    return Path(os.path.realpath(path.parent)) / path.name
 
 
 def _clone(keeper: Path, path: Path, temporary: Path) -> None:
@@ -175,21 +208,37 @@ class KnownFiles:
         self._known: dict[Path, tuple[tuple[int, ...], bytes | None]] = {}
 
     def digest(self, path: Path) -> bytes | None:
-        identity = _identity(path)
+        now = identity(path)
         known = self._known.get(path)
-        if known is None or known[0] != identity:
+        if known is None or known[0] != now:
             # Groups come one after the other: only the keeper at work is worth remembering.
-            known = (identity, digest_of(path))
+            known = (now, digest_of(path))
             self._known = {path: known}
         return known[1]
 
     def changed_by_us(self, path: Path) -> None:
         """A link to the file was made, which touches its change time and not its content."""
         if path in self._known:
-            self._known[path] = (_identity(path), self._known[path][1])
+            self._known[path] = (identity(path), self._known[path][1])
 
 
-def _identity(path: Path) -> tuple[int, ...]:
+class Digests:
+    """Digests of many files, each read once, and again when it shows any change."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[tuple[int, ...], bytes | None]] = {}
+
+    def of(self, path: Path) -> bytes | None:
+        """As `digest_of`."""
+        now = identity(path)
+        known = self._known.get(path)
+        if known is None or known[0] != now:
+            known = self._known[path] = now, digest_of(path)
+        return known[1]
+
+
+def identity(path: Path) -> tuple[int, ...]:
+    """What a file shows of a change without being read; nothing where there is none."""
     try:
         found = path.lstat()
     except OSError:

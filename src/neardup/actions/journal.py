@@ -1,9 +1,12 @@
 """The journal of a plan: one file of JSON lines in the index folder, `actions/<number>.jsonl`.
 
-    {"format": "neardup journal 2", "action": "move", "to": "/home/a/moved",
+    {"format": "neardup journal 2", "action": "move", "to": "/home/a/moved", "root": "/home/a/photos",
      "created": "2026-11-21T08:00:00+00:00", "steps": 3, "mac": ...}
     {"event": "begin", "step": 0, "path": ..., "size_bytes": ..., "mtime_ns": ..., "mode": ..., "digest": ...,
-     "keeper": ..., "number": ..., "mac": ...}      before a file is touched, with all that taking back needs
+     "keeper": ..., "unit": 0, "place": ..., "mac": ...}
+                                                    before a file is touched, with all that taking back needs
+    {"event": "begin", "step": -1, "path": ..., "size_bytes": ..., "mtime_ns": ..., "mode": ..., "digest": ...,
+     "keeper": ..., "written": ..., "mac": ...}     before its keeper's sidecar is given metadata of step 0
     {"event": "done", "step": 0, "mac": ...}        it is as was asked
     {"event": "dropped", "step": 0, "mac": ...}     it was not touched after all
     {"event": "end", "mac": ...}                    the plan has been gone through
@@ -13,10 +16,16 @@
 Every line is on the disk before what follows it happens. A crash leaves at most the last line torn, which is then
 ignored, and at most the last step begun without an end: what became of it shows in the files, not here.
 
+What belongs to a picture is a step of its own, whose `unit` is the picture's step. Where a moved file lies follows from
+`to`, `root`, its own path and `place` (places.Place, field by field), which also says what was made for it there.
+
+A keeper's sidecar that is given metadata of step n is step -1 - n: `written` is the digest of what it becomes, `digest`
+that of what it was, which lies in `<number>-<n>.xmp` beside this file, and nothing for a sidecar that is new.
+
 A journal says which files to move and to remove, and an index folder may come from anywhere. So each line carries an
 HMAC-SHA256 of itself and all lines before it, under a key of this user, this index (neardup.index.owner) and this
-journal's name; what does not verify is not acted on. Format 1 had `target` where `number` is, and no MACs: its user may
-say that it is to be trusted, and then it is written anew.
+journal's name; what does not verify is not acted on. Format 1 had `target` where `unit` and `place` are, and no MACs:
+its user may say that it is to be trusted, and then it is written anew.
 """
 
 import io
@@ -36,6 +45,7 @@ from neardup.actions.records import (
     read_header_1,
     read_record,
     read_record_1,
+    sidecar_step,
     split_mac,
 )
 from neardup.durable import replace_file, sync_directory
@@ -72,6 +82,7 @@ class Journal:
     records: list[Record] = field(default_factory=list)
     states: dict[int, State] = field(default_factory=dict)
     is_ended: bool = False
+    _units: dict[int, list[int]] = field(default_factory=dict)
 
     @classmethod
     def create(cls, folder: Path, owner: Owner, header: Header) -> "Journal":
@@ -94,8 +105,13 @@ class Journal:
 
     def begin(self, record: Record) -> None:
         self._append(record.to_json())
+        self._add(record)
+
+    def _add(self, record: Record) -> None:
         self.records.append(record)
         self.states[record.step] = "begun"
+        if record.written is None:
+            self._units.setdefault(record.unit, []).append(record.step)
 
     def note(self, event: Event, step: int) -> None:
         self._append({"event": event, "step": step})
@@ -104,6 +120,14 @@ class Journal:
     def end(self) -> None:
         self._append({"event": "end"})
         self.is_ended = True
+
+    def saved(self, record: Record) -> Path:
+        """Where what a sidecar was is kept."""
+        return self.path.with_name(f"{self.path.stem}-{sidecar_step(record.step)}.xmp")
+
+    def states_of_unit(self, picture: int) -> set[State]:
+        """What became of a picture's step and of those that went along with it."""
+        return {self.states[step] for step in self._units.get(picture, ())}
 
     @property
     def is_open(self) -> bool:
@@ -210,10 +234,9 @@ class Journal:
         event = entry["event"]
         if event == "begin":
             record = read(entry, self.header)
-            if record.step >= self.header.steps or record.step in self.states:
+            if not -self.header.steps <= record.step < self.header.steps or record.step in self.states:
                 raise ValueError(f"step {record.step} of {self.header.steps}")
-            self.records.append(record)
-            self.states[record.step] = "begun"
+            self._add(record)
         elif event == "end" and entry.keys() == {"event"}:
             self.is_ended = True
         elif event in _BEFORE and entry.keys() == {"event", "step"} and self.states[entry["step"]] == _BEFORE[event]:

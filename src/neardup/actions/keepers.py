@@ -14,24 +14,28 @@ _Identity = tuple[int, int]
 
 
 def check_keepers(plan: Plan) -> None:
-    """Raise BadInput for a plan with a step for a file that is the keeper of any step, under whatever name."""
+    """Raise BadInput for a plan that removes what it keeps, under whatever name: a keeper, the copy of a film.
+
+    So for what goes along with a picture as for the picture.
+    """
     real_folder = cache(os.path.realpath)  # many files, few folders
 
     def entry(path: Path) -> str:
         return os.path.join(real_folder(path.parent), path.name)  # noqa: PTH118 (half a million of them)
 
     keepers = {step.keeper for step in plan.steps}
+    keepers |= {file.copy for step in plan.steps for file in step.along if file.copy is not None}
     entries = {entry(keeper) for keeper in keepers}
     by_identity: defaultdict[_Identity, list[Path]] = defaultdict(list)
     for keeper in keepers:
         if identity := _identity(keeper):
             by_identity[identity].append(keeper)
-    for step in plan.steps:
-        identity = _identity(step.path)
+    for path in (path for step in plan.steps for path in (step.path, *(file.path for file in step.along))):
+        identity = _identity(path)
         # A file with several names keeps its bytes while one of them is left: what counts is the entry in its folder.
         same = by_identity.get(identity, []) if identity else []
-        if entry(step.path) in entries or any(files.is_same_entry(step.path, keeper) for keeper in same):
-            raise BadInput(f"{step.path}: the plan removes it, and keeps it for another image; make the plan again")
+        if entry(path) in entries or any(files.is_same_entry(path, keeper) for keeper in same):
+            raise BadInput(f"{path}: the plan removes it, and keeps it for another file; make the plan again")
 
 
 def _identity(path: Path) -> _Identity | None:

@@ -1,93 +1,119 @@
-"""What a copy has and its keeper has not: metadata, frames, and files beside it that belong to it."""
+"""What a copy has and its keeper has not: pixels, and what the two say, with the sidecars that belong to each alone."""
 
-import warnings
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from neardup.actions import files
+from neardup.actions.along import units
+from neardup.actions.belongings import Belongings, extension
 from neardup.groups import Member
-from neardup.groups.keep import RAW_EXTENSIONS
+from neardup.metadata import Carried, Metadata, carried, losses, read_metadata, read_sidecar
 
-# Of one stem with a photo: the film of a live photo, edits, ratings, the camera's RAW file.
-_PARTNERS = frozenset({"mov", "mp4", "xmp", "aae", "thm", "wav", "json"}) | {e.decode() for e in RAW_EXTENSIONS}
-_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "HEIF", "AVIF", "BMP")
-_DATE_TAKEN, _DATE, _MAKE, _MODEL, _EXIF, _GPS = 36867, 306, 271, 272, 0x8769, 0x8825
+_NOTHING = Metadata()
+_UNREAD = "its keeper's sidecar cannot be read, and is left as it is"
+# A group's files are asked for again and again while it is reviewed; what one of them says takes a kilobyte.
+_REMEMBERED = 1 << 14
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What goes with a file, in words, and what of it its keeper's sidecar is given."""
+
+    lost: tuple[str, ...]
+    notes: tuple[str, ...] = ()  # on files beside the two
+    carried: Carried | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture that goes, and the one that stays for it."""
+
+    path: Path
+    keeper: Path
+    is_same_bytes: bool
 
 
 class Losses:
-    """Compares files as they are now; a keeper's facts are read once for its group."""
+    """Compares files as they are now; each is read once, and again when it shows a change. Safe in several threads."""
 
-    def __init__(self) -> None:
-        self._facts = lru_cache(maxsize=2)(_facts)
-        self._names = lru_cache(maxsize=16)(_names)
+    def __init__(self, belongings: Belongings) -> None:
+        self._belongings = belongings
+        self._own = lru_cache(_REMEMBERED)(lambda path, identity: read_metadata(path))
+        self._sidecar = lru_cache(_REMEMBERED)(lambda path, identity: read_sidecar(path))
 
-    def of(self, member: Member, keeper: Member) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What would be lost, and notes on files beside the two; both in words."""
-        lost = []
-        if member.width * member.height > keeper.width * keeper.height:
-            margin = f" ({member.margin:.0%} of them margin)" if member.margin else ""
-            lost.append(f"{member.width} x {member.height} pixels{margin} against {keeper.width} x {keeper.height}")
-        if member.digest != keeper.digest:
-            kept = self._facts(keeper.path)
-            lost += [f"{name} {value}".rstrip() for name, value in _facts(member.path).items() if name not in kept]
-        notes = [f"leaves {name} behind" for name in self._partners(member.path)]
-        notes += [f"its keeper has {name} beside it" for name in self._partners(keeper.path)]
-        return tuple(lost), tuple(notes)
+    def of_pairs(
+        self, pairs: Iterable[Pair], going: Collection[Path], *, merge: Callable[[Path], bool] = lambda keeper: False
+    ) -> list[Loss]:
+        """What would be lost, beside pixels, when pictures go in this order.
 
-    def _partners(self, path: Path) -> list[str]:
-        """Names of the files beside an image that belong to it: IMG_1.MOV and IMG_1.JPG.xmp to IMG_1.JPG."""
-        stems = {path.stem.lower(), path.name.lower()}
-        return [
-            name
-            for name in self._names(path.parent)
-            if name != path.name
-            and name.rpartition(".")[0].lower() in stems
-            and name.rpartition(".")[2].lower() in _PARTNERS
-        ]
+        going: the sidecars that go along with them; one that stays says what it says
+        merge: of a keeper, whether its sidecar is given what that can take: it is not lost then
+        """
+        given: dict[Path, Metadata] = {}
+        return [self._of(pair, going, given if merge(pair.keeper) else None) for pair in pairs]
+
+    def _of(self, pair: Pair, going: Collection[Path], given: dict[Path, Metadata] | None) -> Loss:
+        """given: what sidecars of keepers are given by files before this one, and now by this one"""
+        metadata = self._beside(pair.path, going)
+        if not pair.is_same_bytes:  # else most have nothing to lose
+            metadata = self._read(pair.path).joined(metadata)
+        if metadata is _NOTHING:
+            return Loss(())
+        kept = self.said(pair.keeper)
+        if given is None:
+            return Loss(losses(metadata, kept))
+        if self._beside(pair.keeper).unreadable:
+            return Loss(losses(metadata, kept), (_UNREAD,))
+        before = given.get(pair.keeper, _NOTHING)
+        now = carried(metadata, kept.joined(before))
+        given[pair.keeper] = before.joined(now.as_metadata())
+        return Loss(losses(metadata, kept.joined(given[pair.keeper])), (), now or None)
+
+    def of_group(self, members: Sequence[Member], keeper: Member, digests: files.Digests, most: int) -> list[Loss]:
+        """What would be lost, and what goes along or stays, if a group's keeper alone stayed.
+
+        most: of so many of the first members; of the keeper nothing
+        """
+        others = [member for member in members if member is not keeper]
+        found = units([(member.path, keeper.path) for member in others], self._belongings, digests)
+        going = {file.path for unit in found for file in unit.along}
+        shown = dict(zip(map(id, others), found, strict=True))
+        told = []
+        for member in members[:most]:
+            if member is keeper:
+                told.append(Loss(()))
+                continue
+            unit = shown[id(member)]
+            [loss] = self.of_pairs([Pair(member.path, keeper.path, member.digest == keeper.digest)], going)
+            along = [f"takes {', '.join(file.path.name for file in unit.along)} along"] if unit.along else []
+            told.append(replace(loss, lost=(*lost_pixels(member, keeper), *loss.lost), notes=(*along, *unit.notes)))
+        return told
+
+    def said(self, path: Path) -> Metadata:
+        """What a picture says, with its sidecars."""
+        return self._read(path).joined(self._beside(path))
+
+    def date(self, member: Member) -> str | None:
+        """When the picture was taken; None where nothing says it."""
+        return self.said(member.path).date
+
+    def _read(self, path: Path) -> Metadata:
+        return self._own(path, files.identity(path))
+
+    def _beside(self, path: Path, only: Collection[Path] | None = None) -> Metadata:
+        """What the XMP sidecars of a picture say; only: those of them that are among these."""
+        said = _NOTHING
+        for file in self._belongings.of(path):
+            if extension(file.path.name) == "xmp" and (only is None or file.path in only):
+                said = said.joined(self._sidecar(file.path, files.identity(file.path)))
+        return said
 
 
-def _names(folder: Path) -> list[str]:
-    try:
-        return sorted(path.name for path in folder.iterdir() if path.suffix[1:].lower() in _PARTNERS)
-    except OSError:
-        return []
-
-
-def _facts(path: Path) -> dict[str, str]:
-    """What a file says of its picture, by what it is called; nothing where it cannot be read."""
-    from PIL import Image
-
-    if path.suffix.lower() in (".heic", ".heif", ".hif"):
-        from pillow_heif import register_heif_opener
-
-        register_heif_opener()
-    Image.init()
-    known = [name for name in _FORMATS if name in Image.OPEN]
-    facts: dict[str, str] = {}
-    try:
-        with warnings.catch_warnings(), Image.open(path, formats=known) as image:
-            warnings.simplefilter("ignore")
-            exif = image.getexif()
-            if date := exif.get_ifd(_EXIF).get(_DATE_TAKEN) or exif.get(_DATE):
-                facts["date"] = _text(date)
-            if exif.get_ifd(_GPS):
-                facts["GPS position"] = ""
-            if camera := " ".join(_text(exif[tag]) for tag in (_MAKE, _MODEL) if tag in exif):
-                facts["camera"] = camera
-            if "xmp" in image.info:
-                facts["XMP (ratings, keywords)"] = ""
-            if image.info.get("icc_profile"):
-                facts["colour profile"] = ""
-            # The second picture of an MPO file is a preview or a gain map, not a film.
-            if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-                facts["frames"] = str(getattr(image, "n_frames", 1))
-            if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-                facts["transparency"] = ""
-            if image.mode.startswith(("I", "F")):
-                facts["more than 8 bits a channel"] = ""
-    except Exception:  # decoders of odd files raise nearly everything, and this is only for the reader of a plan
-        return facts
-    return facts
-
-
-def _text(value: object) -> str:
-    return str(value).strip("\0 ")[:60]
+def lost_pixels(member: Member, keeper: Member) -> tuple[str, ...]:
+    """What is lost of a picture's size, in words."""
+    if member.width * member.height <= keeper.width * keeper.height:
+        return ()
+    margin = f" ({member.margin:.0%} of them margin)" if member.margin else ""
+    return (f"{member.width} x {member.height} pixels{margin} against {keeper.width} x {keeper.height}",)

@@ -3,13 +3,16 @@
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from neardup.actions.files import is_same_file
-from neardup.actions.losses import Losses
+from neardup.actions.along import Along, Unit, units
+from neardup.actions.belongings import PARTNERS, Belongings, extension
+from neardup.actions.files import ANOTHER_VOLUME, Digests, is_on_another_volume, is_same_file
+from neardup.actions.losses import Losses, Pair, lost_pixels
+from neardup.actions.savings import freed_bytes
 from neardup.durable import replace_file
 from neardup.errors import BadInput
 from neardup.groups import DuplicateGroup, Member
@@ -18,6 +21,7 @@ from neardup.images import modified_ns
 from neardup.images.formats import is_raw_name
 from neardup.matching.evidence import RELATIONS, Relation
 from neardup.matching.words import SAME_FILE
+from neardup.metadata import Carried
 from neardup.reading import read_json
 from neardup.sources import is_record
 from neardup.text import said
@@ -28,7 +32,8 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 LINKS: tuple[Action, ...] = ("hardlink", "symlink", "reflink")
 
 MAX_PLAN_BYTES = 1 << 30
-_FORMAT = "neardup plan 1"
+_FORMAT = "neardup plan 2"
+_CLOSED = "its keeper is in a protected folder, where nothing is carried to"
 _MOST = 2**63 - 1
 # Pixels of a damaged file for one of the whole one that is kept for it, above which a person is to decide.
 _CLEARLY_MORE = 1.5
@@ -48,8 +53,11 @@ class Step:
     keeper: Path
     keeper_digest: bytes
     lost: tuple[str, ...] = ()  # what this file has and its keeper has not, in words
-    notes: tuple[str, ...] = ()  # files beside it or its keeper that belong to them
+    notes: tuple[str, ...] = ()  # what stays behind, what its keeper has beside it, why it frees nothing
     change: str | None = None  # what was done to the keeper to make it, in words
+    carried: Carried | None = None  # what the keeper's sidecar is given of this file's metadata
+    along: tuple[Along, ...] = ()  # what belongs to it and goes after it
+    freed_bytes: int = 0  # what the disk gets back for it and what goes along: a file with other names counts once
     why: str | None = None  # what the keeper has over it, in words
 
     @property
@@ -68,12 +76,16 @@ class Kept:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do with each file: `action`, into the folder `to` when that is "move"."""
+    """What to do with each file: `action`, into the folder `to` when that is "move".
+
+    There files keep their place below the folder `root`; None: they lie side by side.
+    """
 
     action: Action
     steps: tuple[Step, ...]
     kept: tuple[Kept, ...] = ()
     to: Path | None = None
+    root: Path | None = None
 
     def __post_init__(self) -> None:
         if self.action not in ACTIONS:
@@ -84,7 +96,20 @@ class Plan:
     @property
     def size_bytes(self) -> int:
         """Of all files that would be acted on."""
-        return sum(step.size_bytes for step in self.steps)
+        return sum(step.size_bytes + sum(file.size_bytes for file in step.along) for step in self.steps)
+
+    @property
+    def freed_bytes(self) -> int:
+        """What the disk gets back, once a trash is emptied, or what was moved is away."""
+        return sum(step.freed_bytes for step in self.steps)
+
+
+class Looks:
+    """What plans that are made one after the other need look at only once: folders, and files that have not changed."""
+
+    def __init__(self) -> None:
+        self.belongings, self.digests = Belongings(), Digests()
+        self.losses = Losses(self.belongings)
 
 
 def make_plan(
@@ -92,23 +117,44 @@ def make_plan(
     action: Action,
     *,
     to: Path | None = None,
+    root: Path | None = None,
     keep: KeepPolicy | None = None,
     edited: bool = False,
+    merge_metadata: bool = False,
 ) -> Plan:
     """Act on every member of each group but its keeper; with a link action, on the byte copies of each member.
 
     Only what its keeper shows whole is acted on: exact and copy, what a person said is a duplicate, and what was
     grouped without a look at the pictures, since that was asked for. `edited` adds those that show something else.
+    `merge_metadata` gives the XMP sidecar of a keeper what it lacks of those that go: date, GPS, rating, caption,
+    keywords; not in protected folders, and not with links, which lose nothing.
 
     Left as they are: records of data sets, and what would go for one; files below `keep.under`; files that are gone,
-    changed, links, or the very file that their keeper is under another name; the whole group where the keeper is gone
-    or changed; and with a link action files of which
-    the group has no byte copy. Files are looked at (their stat, their metadata), and not changed. Raises BadInput.
+    changed, links, or the very file that their keeper is under another name; what is in the folder to move to; the
+    whole group where the keeper is gone or changed; and with a link action files of which the group has no byte copy.
+    Files are looked at (their stat, their metadata), and not changed. Raises BadInput.
+
+    root: below it files keep their place when they are moved; None: they come to lie side by side
     """
+    plan = plan_pictures(groups, action, to=to, root=root, keep=keep, edited=edited)
+    return complete(plan, Looks(), merge_into=_open_keepers(keep or KeepPolicy()) if merge_metadata else None)
+
+
+def plan_pictures(
+    groups: Iterable[DuplicateGroup],
+    action: Action,
+    *,
+    to: Path | None = None,
+    root: Path | None = None,
+    keep: KeepPolicy | None = None,
+    edited: bool = False,
+) -> Plan:
+    """As `make_plan`, of the pictures alone: several such plans are put together, and made complete."""
     policy = keep or KeepPolicy()
-    losses = Losses()
     steps: list[Step] = []
     kept: list[Kept] = []
+    to = to.absolute() if to else None
+    moved = KeepPolicy(under=() if to is None else (to,))
     for keeper, *others in _parts(groups, action, policy, kept):
         lost_keeper = _difference(keeper)
         for member in others:
@@ -116,10 +162,10 @@ def make_plan(
                 lost_keeper and f"its keeper {lost_keeper}; run 'neardup index' again"
             )
             reason = reason or _reason_to_keep(member, keeper, policy) or _shows_more(member, keeper, edited)
-            if reason:
+            if reason := reason or _out_of_reach(member.path, keeper.path, action, moved):
                 kept.append(Kept(member.path, keeper.path, reason))
                 continue
-            lost, notes = losses.of(member, keeper)
+            lost = lost_pixels(member, keeper)
             steps.append(
                 Step(
                     member.path,
@@ -131,12 +177,63 @@ def make_plan(
                     keeper.path,
                     keeper.digest,
                     lost if member.shows_more is None else (member.shows_more, *lost),
-                    notes,
-                    member.change,
-                    member.why,
+                    change=member.change,
+                    why=member.why,
                 )
             )
-    return Plan(action, tuple(steps), tuple(kept), to.absolute() if to else None)
+    return Plan(action, tuple(steps), tuple(kept), to, root.absolute() if root else None)
+
+
+def complete(plan: Plan, looks: Looks, *, merge_into: Callable[[Path], bool] | None = None) -> Plan:
+    """The plan with what goes along with its pictures, what these say and their keepers do not, and what all frees.
+
+    In the place of a picture that becomes a link there is a picture still, and what belongs to it stays.
+
+    merge_into: of a keeper, whether its sidecar may be given metadata; None: nothing is to be carried
+    """
+    found = [Unit((), ())] * len(plan.steps)
+    if plan.action in LINKS:
+        merge_into = None
+    else:
+        found = units([(step.path, step.keeper) for step in plan.steps], looks.belongings, looks.digests)
+    pairs = [Pair(step.path, step.keeper, step.is_same_bytes) for step in plan.steps]
+    going = {file.path for unit in found for file in unit.along}
+    losses = looks.losses.of_pairs(pairs, going, merge=merge_into or (lambda keeper: False))
+    steps = tuple(
+        replace(
+            step,
+            lost=(*step.lost, *loss.lost),
+            notes=(*unit.notes, *loss.notes, *([_CLOSED] if merge_into and not merge_into(step.keeper) else [])),
+            carried=loss.carried,
+            along=unit.along,
+        )
+        for step, unit, loss in zip(plan.steps, found, losses, strict=True)
+    )
+    freed = iter(freed_bytes(path for step in steps for path in (step.path, *(file.path for file in step.along))))
+    return replace(plan, steps=tuple(_with_savings(step, freed) for step in steps))
+
+
+def _with_savings(step: Step, freed: Iterator[int | None]) -> Step:
+    own, *along = (next(freed) for _ in (step, *step.along))
+    notes = step.notes if own is not None else (*step.notes, "frees nothing, as its file has another name that stays")
+    return replace(step, freed_bytes=sum(each or 0 for each in (own, *along)), notes=notes)
+
+
+def _open_keepers(policy: KeepPolicy) -> Callable[[Path], bool]:
+    return lambda keeper: not policy.is_protected(keeper)
+
+
+def freed_by_default(group: DuplicateGroup, keep: KeepPolicy) -> int:
+    """What the disk gets back for the pictures that a plan takes away of a group where nothing else is asked for."""
+    keeper, *others = group.members
+    if _difference(keeper):
+        return 0
+    freed = freed_bytes(
+        m.path
+        for m in others
+        if _shows_more(m, keeper, edited=False) is None and _reason_to_keep(m, keeper, keep) is None
+    )
+    return sum(each or 0 for each in freed)
 
 
 def _parts(
@@ -172,6 +269,15 @@ def _reason_to_keep(member: Member, keeper: Member, policy: KeepPolicy) -> str |
         return "is a RAW file or has one for a keeper: only byte copies of those are let go"
     if difference := _difference(member):
         return difference
+    return None
+
+
+def _out_of_reach(path: Path, keeper: Path, action: Action, moved: KeepPolicy) -> str | None:
+    """Why this action can do nothing for a file; moved: of the folder to move to."""
+    if moved.is_protected(path):
+        return "is in the folder to move to already"
+    if action == "hardlink" and is_on_another_volume(path, keeper):
+        return ANOTHER_VOLUME.format(action)
     return None
 
 
@@ -217,12 +323,15 @@ def _difference(member: Member) -> str | None:
 
 
 def protect(plan: Plan, policy: KeepPolicy) -> Plan:
-    """The plan without what it would do to files below the protected folders of a policy."""
+    """The plan without what it would do to files below the protected folders of a policy, and to their sidecars."""
     steps: list[Step] = []
     kept = list(plan.kept)
     for step in plan.steps:
         if policy.is_protected(step.path):
             kept.append(Kept(step.path, step.keeper, _PROTECTED))
+        elif step.carried and policy.is_protected(step.keeper):
+            lost, notes = (*step.lost, *step.carried.words()), (*step.notes, _CLOSED)
+            steps.append(replace(step, carried=None, lost=lost, notes=notes))
         else:
             steps.append(step)
     return replace(plan, steps=tuple(steps), kept=tuple(kept))
@@ -249,6 +358,7 @@ def load_plan(path: Path) -> Plan:
             tuple(_step(step) for step in document["steps"]),
             tuple(_kept(entry) for entry in document["kept"]),
             None if document["to"] is None else absolute_path(document["to"]),
+            None if document["root"] is None else absolute_path(document["root"]),
         )
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; give a plan that 'neardup review' wrote") from error
@@ -275,8 +385,38 @@ def _step(entry: dict[str, Any]) -> Step:
         tuple(map(_text, entry["lost"])),
         tuple(map(_text, entry["notes"])),
         None if entry["change"] is None else _text(entry["change"]),
+        None if entry["carried"] is None else _carried(entry["carried"]),
+        tuple(map(_along, entry["along"])),
+        _whole(entry, "freed_bytes", 0),
         None if entry["why"] is None else _text(entry["why"]),
     )
+
+
+def _along(entry: dict[str, Any]) -> Along:
+    _check_fields(entry, Along)
+    path, digest = absolute_path(entry["path"]), bytes.fromhex(entry["digest"])
+    copy = None if entry["copy"] is None else absolute_path(entry["copy"])
+    if len(digest) != 32:
+        raise ValueError(f"{entry['path']!r:.60}: a SHA-256 has 32 bytes")
+    if (extension(path.name) in PARTNERS) != (copy is not None):
+        raise ValueError(f"{entry['path']!r:.60}: a RAW file or a film, and nothing else, goes where a copy stays")
+    return Along(path, _whole(entry, "size_bytes", 0), _whole(entry, "mtime_ns", -_MOST), digest, copy)
+
+
+def _carried(entry: dict[str, Any]) -> Carried:
+    _check_fields(entry, Carried)
+    date, position, caption = (
+        None if entry[name] is None else _text(entry[name]) for name in ("date", "position", "caption")
+    )
+    if position is not None and not _is_position(position):
+        raise ValueError(f"position {position!r:.60} is not two numbers")
+    rating = None if entry["rating"] is None else _whole(entry, "rating", -_MOST)
+    return Carried(date, position, rating, caption, tuple(map(_text, entry["keywords"])))
+
+
+def _is_position(text: str) -> bool:
+    degrees = [float(part) for part in text.split()]
+    return len(degrees) == 2 and abs(degrees[0]) <= 90 and abs(degrees[1]) <= 180  # nor NaN
 
 
 def _kept(entry: dict[str, Any]) -> Kept:
@@ -284,7 +424,7 @@ def _kept(entry: dict[str, Any]) -> Kept:
     return Kept(absolute_path(entry["path"]), absolute_path(entry["keeper"]), _text(entry["reason"]))
 
 
-def _check_fields(entry: dict[str, Any], kind: type[Plan | Step | Kept]) -> None:
+def _check_fields(entry: dict[str, Any], kind: type[Plan | Step | Kept | Carried | Along]) -> None:
     if entry.keys() != {field.name for field in fields(kind)}:
         raise ValueError(f"a {kind.__name__.lower()} has {sorted(entry)}"[:150])
 

@@ -15,6 +15,7 @@ class Outcome:
     status: Status
     reason: str | None = None  # of skipped and failed
     target: Path | None = None  # where a moved file is
+    along: tuple["Outcome", ...] = ()  # of the files that belong to it
 
 
 @dataclass(frozen=True)
@@ -24,4 +25,10 @@ class Report:
     outcomes: list[Outcome]
 
     def count(self, status: Status) -> int:
+        """Of pictures; of all files after an undo."""
         return sum(outcome.status == status for outcome in self.outcomes)
+
+    @property
+    def along(self) -> list[Outcome]:
+        """Of the files that belong to them."""
+        return [each for outcome in self.outcomes for each in outcome.along]

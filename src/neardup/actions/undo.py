@@ -5,12 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from neardup.actions import files
+from neardup.actions import files, places
 from neardup.actions.apply import settle, settle_one
+from neardup.actions.elsewhere import Elsewhere
 from neardup.actions.journal import Journal, journals
 from neardup.actions.plan import LINKS
-from neardup.actions.records import PERMISSIONS, Header, Record
+from neardup.actions.records import PERMISSIONS, Header, Record, sidecar_step
 from neardup.actions.report import Outcome, Report
+from neardup.actions.sidecars import restore_sidecar
 from neardup.actions.trash import Trash, info_of, why_unsearched
 from neardup.errors import BadInput, NotTrusted
 from neardup.index import store
@@ -24,9 +26,11 @@ _UNDONE: _Result = ("undone", None)
 def undo_last(folder: Path, *, trust: bool = False, on_progress: Callable[[], None] | None = None) -> Report:
     """Take back the last plan that was applied with this index and has not been taken back, if only in part.
 
-    A moved or trashed file comes back as it was. In the place of a link comes a file with the bytes of its keeper, and
-    with the time and permissions it had; its owner, extended attributes and other hard links do not come back. A file
-    that was deleted does not come back either. After that the plan applied before it is the last one.
+    A moved or trashed file comes back as it was, and of the folders made for it those that are empty go. In the place
+    of a link comes a file with the bytes of its keeper, and with the time and permissions it had; its owner, extended
+    attributes and other hard links do not come back. A file that was deleted does not come back either. A sidecar that
+    was given metadata is as it was once the files that the metadata is from are back. After that the plan applied
+    before it is the last one.
 
     trust: take back what a journal says that this user did not write with this index, or an earlier neardup wrote; the
            index is then taken for this user's from now on
@@ -36,14 +40,16 @@ def undo_last(folder: Path, *, trust: bool = False, on_progress: Callable[[], No
         owner = claim(folder, trust=trust)
         settle(folder, owner, lambda line: None)  # what cannot be trusted is said when its turn comes
         journal = _last_applied(folder, owner, trust)
-        trash = Trash()
+        header, trash, elsewhere = journal.header, Trash(), Elsewhere(folder)
         outcomes = []
         for record in reversed(journal.records):
             if journal.states[record.step] == "done":
-                outcomes.append(_take_back(journal, record, trash))
+                outcomes.append(_take_back(journal, elsewhere.now(header.action, record), trash))
                 if on_progress:
                     on_progress()
-    return Report(journal.header.action, journal.path, outcomes)
+        for record in reversed(journal.records):
+            places.clear(record.made(header), record.target(header))
+    return Report(header.action, journal.path, outcomes)
 
 
 def _last_applied(folder: Path, owner: Owner, trust: bool) -> Journal:
@@ -63,12 +69,24 @@ def _last_applied(folder: Path, owner: Owner, trust: bool) -> Journal:
 
 def _take_back(journal: Journal, record: Record, trash: Trash) -> Outcome:
     try:
-        result, reason = _restore(journal.header, record, trash)
+        if record.written is not None:
+            result, reason = _restore_sidecar(journal, record)
+        else:
+            result, reason = _restore(journal.header, record, trash)
     except OSError as error:
         result, reason = "blocked", error.strerror or str(error)
     if result != "blocked":
         journal.note(result, record.step)
     return Outcome(record.path, "done" if result == "undone" else "failed", reason)
+
+
+def _restore_sidecar(journal: Journal, record: Record) -> _Result:
+    """Once the picture and its sidecars are back from which it has metadata: else nothing would have that any more."""
+    became = journal.states_of_unit(sidecar_step(record.step))
+    if became & {"done", "lost"}:
+        return "lost" if "lost" in became else "blocked", "goes on to hold the metadata of a file that is not back"
+    reason = restore_sidecar(record, journal.saved(record))
+    return ("blocked", reason) if reason else _UNDONE
 
 
 def _restore(header: Header, record: Record, trash: Trash) -> _Result:
@@ -86,7 +104,7 @@ def _restore(header: Header, record: Record, trash: Trash) -> _Result:
         if trashed is not None and result[0] == "undone":
             info_of(trashed).unlink(missing_ok=True)
         return result
-    target = record.target(header.to)
+    target = record.target(header)
     if not target.parent.is_dir():
         return "blocked", f"{target.parent} is not there"
     if os.path.lexists(target) and files.digest_of(target) != record.digest:
@@ -116,7 +134,7 @@ def _move_back(record: Record, source: Path | None, place: str) -> _Result:
 def _restore_link(record: Record) -> _Result:
     source = record.path
     if record.path.is_symlink():
-        if record.path.readlink() != record.keeper:
+        if not files.leads_to(record.path, record.keeper):
             return "blocked", "another link has its name now"
         source = record.keeper
     elif not os.path.lexists(record.path):
@@ -133,7 +151,7 @@ def _restore_link(record: Record) -> _Result:
     if found and found.st_nlink == 1 and (_permissions(found), found.st_mtime_ns) == (record.mode, record.mtime_ns):
         return _UNDONE
     is_back = files.put_copy(
-        source, record.path, record.target(None),
+        source, record.path, files.temporary_beside(record.path),
         size_bytes=record.size_bytes, digest=record.digest, mode=record.mode, mtime_ns=record.mtime_ns,
     )  # fmt: skip
     return _UNDONE if is_back else ("lost", f"its keeper {record.keeper} has changed")

@@ -26,6 +26,7 @@ COMMANDS = (
     "review",
     "explain",
     "info",
+    "export",
     "evaluate",
     "convert-trt",
     "bench",
@@ -33,6 +34,8 @@ COMMANDS = (
     "train",
 )
 
+
+_LONGEST_SHOWN = 100  # characters of a name that is too long
 
 # Help for want of arguments is a usage error to click, from 8.2 on.
 _HELP = tuple(kind for kind in [getattr(click.exceptions, "NoArgsIsHelpError", None)] if kind)
@@ -102,12 +105,22 @@ def _errors_in_one_line() -> Iterator[None]:
         from neardup.text import printable
 
         raise click.ClickException(printable(str(error))) from error
+    except MemoryError as error:
+        raise click.ClickException(
+            "not enough memory; close other programs, raise the limit, or give fewer images at once"
+        ) from error
     except BrokenPipeError as error:
         give_up_stdout()  # the reader has had enough (`| head`)
         raise click.exceptions.Exit(1) from error
     except OSError as error:
         if isinstance(error, FileNotFoundError) and _is_working_folder_gone():
             raise click.ClickException("the current folder was deleted; change to one that exists") from error
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            from neardup.text import printable
+
+            name = os.fsdecode(error.filename or "a name")
+            shown = name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}..."
+            raise click.ClickException(printable(f"{shown}: {error.strerror}; give another one")) from error
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise
         give_up_stdout()

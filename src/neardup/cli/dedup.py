@@ -24,7 +24,13 @@ ACTIONS = ("report", "trash", "move", "hardlink", "symlink", "reflink", "delete"
 @click.option(
     "--edited", is_flag=True, help="Plan edited pictures, too: each shows something that its keeper does not, and goes."
 )
+@click.option(
+    "--merge-metadata",
+    is_flag=True,
+    help="Give the keeper's XMP sidecar what it lacks: date, GPS, rating, caption, keywords; never the picture itself.",
+)
 @click.option("--to", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where to move files.")
+@click.option("--flat", is_flag=True, help="Move all files to DIR itself, instead of to the folders that they had.")
 @click.option(
     "--plan",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -38,7 +44,9 @@ def dedup(
     index: Path,
     action: str,
     edited: bool,
+    merge_metadata: bool,
     to: Path | None,
+    flat: bool,
     plan: Path | None,
     apply: bool,
     trust: bool,
@@ -49,27 +57,35 @@ def dedup(
 
     Only what its keeper shows whole is planned: exact copies, and those with nothing but losses.
 
+    What belongs to a picture goes with it (.xmp, .json, .aae, .pp3, .yml, .thm, .wav), unless it belongs to one that
+    stays as well. A RAW file or a film goes only where the keeper has a copy of its own. Moved files keep their folders
+    below DIR; a DIR that is new or empty is left out by 'neardup index' from then on.
+
     \b
-    JSON: {"action", "applied", "min_similarity": number or null (the pictures decided), "files", "size_bytes",
-    "journal": path or null, "steps": [{"path", "keeper", "similarity", "relation", "change", "why": what its
-    keeper has over it, "size_bytes",
-    "status": planned|done|skipped|failed, "reason", "target": where it was moved, "lost": [what the
-    keeper has not], "notes": [files beside it]}], "kept": [{"path", "keeper", "reason"}]}
+    JSON: {"action", "applied", "min_similarity": number or null (the pictures decided), "files", "along": files that
+    go with these, "size_bytes": of all, "freed_bytes": what the disk gets back, "journal": path or null, "steps":
+    [{"path", "keeper", "similarity", "relation", "change", "why": what its keeper has over it, "size_bytes",
+    "freed_bytes", "status": planned|done|skipped|failed, "reason", "target": where it was moved, "lost": [what the
+    keeper has not], "notes": [what stays behind, ...], "carried": null or {"date", "position", "rating", "caption",
+    "keywords"}, "along": [{"path", "size_bytes", "status", "reason", "target"}]}],
+    "kept": [{"path", "keeper", "reason"}]}
 
     Before a file is touched, it and its keeper are checked against the index (size, time, SHA-256). Every action but
     delete can be taken back with `neardup undo`: a file replaced by a link comes back with its bytes, time and
     permissions, not with its owner or extended attributes.
     """
     if plan is not None:
-        _refuse_beside_plan(*(name for name in ("action", "edited", "to", *grouping) if name != "keep_under"))
+        own = ("action", "edited", "merge_metadata", "to", "flat", *grouping)
+        _refuse_beside_plan(*(name for name in own if name != "keep_under"))
     elif (action == "move") != (to is not None):
         raise click.UsageError("--action move and --to DIR belong together")
     if apply and action == "report" and plan is None:
         raise click.UsageError("--apply needs an --action other than report")
     if not apply and options.typed("trust"):
         raise click.UsageError("--trust is for --apply: a plan changes nothing, whoever made the index")
-    from neardup.actions import apply_plan, load_plan, make_plan, protect
+    from neardup.actions import apply_plan, load_plan, make_plan, protect, will_be_set_aside
     from neardup.groups.keep import KeepPolicy
+    from neardup.images.find import SET_ASIDE
     from neardup.index.owner import trust_index
     from neardup.output import emit, note
     from neardup.output.actions import progress, render_applied, render_plan
@@ -77,16 +93,27 @@ def dedup(
 
     if apply:  # before the groups are found, which takes long
         trust_index(index, trust=trust)
-    threshold = None
+    threshold, root = None, None
     if plan is not None:
         todo = protect(load_plan(plan), KeepPolicy(under=tuple(path.absolute() for path in grouping["keep_under"])))
     else:
         with open_groups(index, **grouping) as found:
             threshold = found.min_similarity
-            todo = make_plan(found.groups, action, to=to, keep=found.keep, edited=edited)  # type: ignore[arg-type]
-    if todo.to is not None and any(todo.to.is_relative_to(step.path.parent) for step in todo.steps):
+            todo = make_plan(
+                found.groups,
+                action,  # type: ignore[arg-type]
+                to=to,
+                root=None if flat else found.root,
+                keep=found.keep,
+                edited=edited,
+                merge_metadata=merge_metadata,
+            )
+            root = found.root
+    root = root or todo.root
+    if todo.to is not None and root is not None and todo.to.is_relative_to(root) and not will_be_set_aside(todo.to):
         note(
-            f"Warning: {show_path(todo.to)} lies among the images, and 'neardup index' will find the files there again."
+            f"Warning: {show_path(todo.to)} lies among the images and holds files of its own: 'neardup index' will find"
+            f" there what is moved. Choose a new folder, or put an empty file {SET_ASIDE} into this one."
         )
     if not apply:
         emit(render_plan(todo, min_similarity=threshold), format)

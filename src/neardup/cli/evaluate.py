@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import click
@@ -166,6 +165,7 @@ def _evaluate_lookalikes(
     from neardup.evaluation.lookalikes.measure import PICTURES, measure_lookalikes
     from neardup.output import emit, note
     from neardup.output.evaluation import render_lookalikes
+    from neardup.scratch import temporary_folder
     from neardup.sources.datasets import find_stored
 
     found = find_stored(_resolved(path), on_error=lambda where, error: note(f"{where}: {error}"))
@@ -177,11 +177,11 @@ def _evaluate_lookalikes(
     embedder = load_embedder(model, engine, threads=cores())
     with (
         Progress(console=Console(stderr=True), transient=True) as progress,
-        tempfile.TemporaryDirectory(prefix="neardup-lookalikes-") as folder,
+        temporary_folder("neardup-lookalikes-") as folder,
     ):
         drawing = progress.add_task("Drawing look-alikes", total=None)
         report = measure_lookalikes(
-            Path(folder),
+            folder,
             embedder,
             kinds=kinds.split(",") if kinds else KINDS,
             photos=different,

@@ -34,17 +34,17 @@ def groups(index: Path, similar: bool, output: Path | None, format: str, **group
     if output is not None:
         check_ending(output)
     with open_groups(index, similar=similar, **grouping) as found:
+        totals = Totals(keep=found.keep)
         if output is None:
-            emit(render_groups(found.groups), format)
+            emit(render_groups(found.groups, totals), format)
             return
         if output.suffix.lower() == ".html":
             from neardup.report import write_report
 
-            totals = Totals()
             how = "confirmed by the pictures"
             if found.min_similarity is not None:
                 how = f"similarity {found.min_similarity:.3f} or above"
-            write_report(totals.count(found.groups), output, facts=(f"index {show_path(index)}", how))
+            write_report(totals.count(found.groups), output, facts=(f"index {show_path(index)}", how), keep=found.keep)
         else:
-            totals = write_group_file(found.groups, output)
+            write_group_file(found.groups, output, totals)
     note(f"{totals} Written: {show_path(output)}")

@@ -28,6 +28,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="What the plan does with dropped images when 'neardup dedup --plan FILE --apply' carries it out.",
 )
 @click.option("--to", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where to move files.")
+@click.option("--flat", is_flag=True, help="Move all files to DIR itself, instead of to the folders that they had.")
 @click.option("--export", type=_FILE, metavar="FILE", help="Write the verdicts of the index as JSON, and end.")
 @click.option("--import", type=_FILE, metavar="FILE", help="Read verdicts that --export wrote, and end.")
 @options.trust
@@ -39,6 +40,7 @@ def review(
     plan: Path | None,
     action: str,
     to: Path | None,
+    flat: bool,
     export: Path | None,
     trust: bool,
     format: str,
@@ -76,6 +78,7 @@ def review(
             plan_path=(plan or index / PLAN).absolute(),
             action=action,  # type: ignore[arg-type]
             to=to,
+            root=None if flat else found.root,
             keep=found.keep,
         )
     server, guard = open_server(decisions, port=port)

@@ -16,6 +16,8 @@ from neardup.embedding.engines.auto import AUTO, MANY, load_auto
 from neardup.embedding.hardware import cores
 from neardup.embedding.model import Model, check_recorded, find_model
 from neardup.embedding.preprocess import preprocess
+from neardup.errors import BadModel, EngineFailed, NeardupError
+from neardup.text import said
 
 # As fast as larger ones on a CPU, and small enough to keep a slow machine's progress moving.
 BATCH = 32
@@ -63,8 +65,32 @@ class Embedder:
         return np.concatenate(rows)
 
     def embed_prepared(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embed one batch that `preprocess` made: (n, size, size, 3) uint8 to (n, dim) float32 unit rows."""
-        return self.engine.run(pixels)
+        """Embed one batch that `preprocess` made: (n, size, size, 3) uint8 to (n, dim) float32 unit rows.
+
+        Raises EngineFailed where the engine cannot, BadModel where the model gives something else.
+        """
+        rows = run_engine(self.engine, pixels, self.model.name)
+        if rows.shape != (len(pixels), self.dim):
+            raise BadModel(
+                f"model {self.model.name}: gives {rows.shape} for {len(pixels)} images, its config says dim {self.dim};"
+                " fetch it again"
+            )
+        return rows
+
+
+def run_engine(engine: Engine, pixels: NDArray[np.uint8], model: str) -> NDArray[np.float32]:
+    """`engine.run`; whatever it raises becomes one line, as EngineFailed."""
+    try:
+        return engine.run(pixels)
+    except NeardupError:
+        raise
+    except MemoryError as error:
+        raise EngineFailed(f"engine {engine.name}: not enough memory for model {model}") from error
+    except Exception as error:  # those of runtimes share no base class
+        raise EngineFailed(
+            f"engine {engine.name}: cannot run model {model} ({said(error)}); 'neardup models verify' checks models,"
+            " --engine names another engine"
+        ) from error
 
 
 def load_embedder(

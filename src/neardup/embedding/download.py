@@ -21,6 +21,7 @@ from neardup.embedding.importing import import_model
 from neardup.embedding.model import Model, user_models
 from neardup.errors import BadInput, DownloadFailed
 from neardup.packages import require_packages
+from neardup.reading import open_regular, read_json
 
 _BUCKET = "https://storage.googleapis.com/bit_models"
 # Big Transfer's own bucket, Apache-2.0; files of about 273 MB with the classifier's head, which is left out.
@@ -30,6 +31,7 @@ RELEASES = {
 }
 PINS = "pins.json"
 LARGEST_BYTES = 4 << 30
+LARGEST_RECORD_BYTES = 1 << 20
 ATTEMPTS = 5
 TIMEOUT_SECONDS = 60
 _BLOCK_BYTES = 1 << 20
@@ -182,7 +184,7 @@ def _check(url: str, part: Path, stated: _Stated, pins: Path) -> None:
     """Compare with what the server states, and with the pin; a file that fails is taken away."""
     kind = "md5" if "md5" in stated.digests else "crc32c"
     sha256, checksum = hashlib.sha256(), _new_checksum(kind)
-    with part.open("rb") as file:
+    with open_regular(part) as file:
         while block := file.read(_BLOCK_BYTES):
             sha256.update(block)
             checksum.update(block)
@@ -211,7 +213,7 @@ def _new_checksum(kind: str) -> Any:
 
 def _read_pins(pins: Path) -> dict[str, str]:
     try:
-        return {str(url): str(digest) for url, digest in json.loads(pins.read_text(encoding="utf-8")).items()}
+        return {str(url): str(digest) for url, digest in read_json(pins, LARGEST_RECORD_BYTES).items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, AttributeError) as error:
@@ -230,7 +232,7 @@ def _write_about(part: Path, stated: _Stated) -> None:
 def _read_about(part: Path) -> _Stated | None:
     """What the server said when the part was begun; None where that is not known, or names no version to go on with."""
     try:
-        fields = json.loads(_about(part).read_text(encoding="utf-8"))
+        fields = read_json(_about(part), LARGEST_RECORD_BYTES)
         stated = _Stated(int(fields["size_bytes"]), str(fields["etag"]), dict(fields["digests"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None

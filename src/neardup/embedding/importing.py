@@ -4,7 +4,6 @@ Nothing is unpickled, and no code that a .keras file carries is run. A SavedMode
 TensorFlow's operations can read and write files: import what comes from people you trust.
 """
 
-import hashlib
 import json
 import re
 import shutil
@@ -17,10 +16,11 @@ from neardup.durable import replace_file
 from neardup.embedding.architecture import BOTTLENECK, Architecture
 from neardup.embedding.conversion.verify import draw_samples
 from neardup.embedding.export import export_model
-from neardup.embedding.model import FORMAT, Model, SavedModel, check_dim, read_model
+from neardup.embedding.model import FORMAT, LARGEST_FILE_BYTES, Model, SavedModel, check_dim, read_model
 from neardup.embedding.runtimes import import_tensorflow
 from neardup.embedding.weights import load_weights, read_shapes
 from neardup.errors import BadInput, BadModel, BadWeights, EngineUnavailable
+from neardup.reading import check_regular, digest_regular, open_regular
 
 RELEASED_GROUPS = 32
 RELEASED_RANGE = (-1.0, 1.0)
@@ -58,6 +58,7 @@ def import_model(
         if source.is_dir():
             _import_saved_model(source, making, target.name, input_size, input_range, endpoint)
         elif source.suffix == ".keras":
+            _check_source(source)
             _import_keras(source, making, target.name, input_size, input_range)
         elif source.suffix == ".npz":
             _import_released(source, making, target.name, input_size, input_range)
@@ -164,7 +165,7 @@ def _import_saved_model(
     folder.mkdir(parents=True)
     copied = folder / "saved_model"
     # Links are followed: a model folder is whole in itself.
-    shutil.copytree(source, copied)
+    shutil.copytree(source, copied, copy_function=_copy_regular)
     try:
         loaded = tensorflow.saved_model.load(str(copied))
     except Exception as error:  # its errors share no base class
@@ -181,6 +182,19 @@ def _import_saved_model(
             raise BadModel(f"{source}: {endpoint} takes {len(inputs)} inputs, not one batch of images")
         shape = tuple(inputs[0].shape or ())
     _finish(source, folder, name, _size(source, input_size, shape), input_range, endpoint)
+
+
+def _check_source(source: Path) -> None:
+    try:
+        check_regular(source, LARGEST_FILE_BYTES)
+    except OSError as error:
+        raise BadModel(f"{source}: {error.strerror}; give the file of a model") from error
+
+
+def _copy_regular(source: str, target: str) -> None:
+    """For copytree, which would copy a device without end."""
+    with open_regular(Path(source), LARGEST_FILE_BYTES) as original, Path(target).open("xb") as copy:
+        shutil.copyfileobj(original, copy)
 
 
 def _size(source: Path, wanted: int | None, shape: tuple[int | None, ...]) -> int:
@@ -215,7 +229,7 @@ def _finish(
     if not np.isfinite(rows).all():
         raise BadModel(f"{source}: {endpoint or 'it'} gives numbers that are not finite; try another --input-range")
     files = {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        path.relative_to(folder).as_posix(): digest_regular(path)
         for path in sorted((folder / "saved_model").rglob("*"))
         if path.is_file()
     }

@@ -13,11 +13,14 @@ from neardup.embedding.architecture import Architecture
 from neardup.embedding.thresholds import parse_similarity, threshold_of
 from neardup.errors import BadModel
 from neardup.lsh.hyperplanes import LARGEST_DIM
+from neardup.reading import digest_regular, read_json
 from neardup.text import said
 
 FORMAT = 1
 DEFAULT = "copy-r26x05"
 LARGEST_CONFIG_BYTES = 1 << 20
+# Weights of the largest BiT in float32 have 3.7 GB; a graph of ONNX cannot have more than 2 GiB.
+LARGEST_FILE_BYTES = 4 << 30
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,7 @@ class Model:
         if name not in self.files:
             raise BadModel(f"{self.folder}: the model has no {name}; export it anew")
         try:
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = digest_regular(path, LARGEST_FILE_BYTES)
         except OSError as error:
             raise BadModel(f"{path}: {error.strerror}; install neardup or download the model again") from error
         if found != self.files[name]:
@@ -118,9 +120,9 @@ def find_model(name: str = "default") -> Model:
     if os.sep in name or name.startswith("."):
         return read_model(Path(name))
     for folder in model_folders():
-        if (folder / name / "config.json").is_file():
+        if os.path.isfile(folder / name / "config.json"):  # noqa: PTH113 (answers no where Path.is_file raises)
             return read_model(folder / name)
-    raise BadModel(f"no model named {name!r}; 'neardup models list' shows those there are")
+    raise BadModel(f"no model named {name!r:.80}; 'neardup models list' shows those there are")
 
 
 def check_recorded(reference: str, index: Path) -> None:
@@ -149,9 +151,7 @@ def read_model(folder: Path) -> Model:
     """Read config.json; raises BadModel with the field that is missing or wrong."""
     path = folder / "config.json"
     try:
-        if path.stat().st_size > LARGEST_CONFIG_BYTES:
-            raise BadModel(f"{path}: too large for a model's config")
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        config: dict[str, Any] = read_json(path, LARGEST_CONFIG_BYTES)
         if config["format"] != FORMAT:
             raise BadModel(f"{path}: format {config['format']}, this neardup reads {FORMAT}; upgrade neardup")
         network: Architecture | SavedModel
@@ -161,16 +161,16 @@ def read_model(folder: Path) -> Model:
             network = Architecture.from_json(config["architecture"])
         model = Model(
             folder,
-            name=str(config["name"]),
+            name=_text(config["name"]),
             network=network,
             input_size=int(config["input_size"]),
             thresholds={str(k): parse_similarity(v) for k, v in config["thresholds"].items()},
-            files={str(k): str(v) for k, v in config["files"].items()},
+            files={_text(k): _text(v) for k, v in config["files"].items()},
         )
         model.digest  # noqa: B018 (fails here, not later, where weights.npz is not listed)
     except OSError as error:
         raise BadModel(f"{path}: {error.strerror}; give a model's folder or name") from error
-    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise BadModel(f"{path}: not a model's config ({said(error)})") from error
     if not 32 <= model.input_size <= 1024:
         raise BadModel(f"{path}: input size {model.input_size} is not between 32 and 1024")
@@ -178,3 +178,11 @@ def read_model(folder: Path) -> Model:
     if any("\\" in name or name.startswith("/") or ".." in name.split("/") for name in model.files):
         raise BadModel(f"{path}: files outside the model's folder")
     return model
+
+
+def _text(value: object) -> str:
+    """Text that names a file and fits a catalogue; raises ValueError for half a character, which JSON can spell."""
+    text = str(value)
+    if b"\0" in text.encode("utf-8"):
+        raise ValueError(f"{text!r:.40} is no name")
+    return text

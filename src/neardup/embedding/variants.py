@@ -4,7 +4,6 @@ The folder's name says all that a built engine depends on: the model's digest, w
 and the precision. Another GPU or TensorRT looks elsewhere and finds nothing, which is the point.
 """
 
-import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
@@ -12,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from neardup.durable import replace_file
-from neardup.embedding.model import Model
+from neardup.embedding.model import LARGEST_CONFIG_BYTES, Model
 from neardup.errors import BadModel
+from neardup.reading import digest_regular, read_json
 
 RECORD = "variant.json"
 PRECISIONS = {"FP32": "f32", "FP16": "f16", "INT8": "int8"}
@@ -82,7 +82,7 @@ def find_variant(model: Model, target: Target, precision: str | None = None) -> 
 def read_record(path: Path) -> Variant:
     """Raises BadModel where the record is not one."""
     try:
-        fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        fields: dict[str, Any] = read_json(path, LARGEST_CONFIG_BYTES)
         return Variant(**fields)
     except (OSError, ValueError, TypeError) as error:
         raise BadModel(f"{path}: not a variant's record ({error}); run 'neardup convert-trt' again") from error
@@ -91,7 +91,6 @@ def read_record(path: Path) -> Variant:
 def digest_of(path: Path) -> str:
     """SHA-256 of a file in hex; raises BadModel where it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return digest_regular(path)
     except OSError as error:
         raise BadModel(f"{path}: {error.strerror}; run 'neardup convert-trt' again") from error

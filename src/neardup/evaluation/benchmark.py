@@ -11,7 +11,6 @@ import random
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -31,6 +30,7 @@ from neardup.evaluation.keras_tables import DictTables
 from neardup.images import find_images
 from neardup.lsh import LSH
 from neardup.prepare import Decode, Threads, prepare_in_order
+from neardup.scratch import temporary_folder
 from neardup.sources import ImageFile, Source
 
 EXAMPLE = "keras-example"
@@ -109,8 +109,7 @@ def run_benchmark(
     for engine in engines:
         if engine not in ENGINES:
             raise BadInput(f"no engine named {engine!r}; there are {', '.join(ENGINES)}")
-    with tempfile.TemporaryDirectory(prefix="neardup-bench-") as folder:
-        scratch = Path(folder)
+    with temporary_folder("neardup-bench-") as scratch:
         on_progress(f"Decoding {images + queries:,} images" if sources else "Making up images")
         if sources is None:
             pixels = _make_up(scratch, model.input_size, images, queries, seed)

@@ -29,6 +29,7 @@ from neardup.index import Index
 from neardup.index.notes import Pair, Verdict
 from neardup.matching.threads import without_blas_threads
 from neardup.matching.words import SAME_FILE, SAME_PIXELS, change, lost
+from neardup.text import show_count
 
 __all__ = ["DuplicateGroup", "FolderRule", "KeepPolicy", "Member", "Totals", "find_groups", "pairs_of_group"]
 
@@ -37,6 +38,7 @@ _SAME = 0.999
 # From here on two images have the same margins, if any: a photo is at most 0.94 like itself with a border of 3 %, and a
 # bordered photo at least 0.99 like a compressed and smaller copy.
 _FRAMED_ALIKE = 0.985
+_DAMAGED_SHOWN = 5
 
 
 def find_groups(
@@ -50,6 +52,7 @@ def find_groups(
     threads: int | None = None,
     on_progress: Progress = lambda done, total: None,
     on_totals: Callable[[Totals], None] = lambda totals: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Iterator[DuplicateGroup]:
     """Groups of near-duplicates, by the path of their keeper.
 
@@ -57,6 +60,7 @@ def find_groups(
     similar:    let a keeper take in what shows the same scene, too
     verdicts:   those to honour; None: the index's own
     on_totals:  called once, before the first group, with what looking at the pictures came to
+    say:        called with warnings
     Memory: the embeddings once more as float16, some 200 bytes and the path for each image, 50 for each candidate, and
     at most 1.7 GiB of pictures and keypoints. What was found is kept in the index. Raises BadInput, DamagedIndex.
     """
@@ -66,6 +70,11 @@ def find_groups(
         on_totals(Totals())
         return
     images = Images(index)
+    if images.astray:
+        say(_damage(images.astray))
+    if len(images.paths) < 2:
+        on_totals(Totals())
+        return
     units = Units(images, index.notes.verdicts() if verdicts is None else verdicts)
     run = _Run(images, units, keep or KeepPolicy(), folders)
     with Looker(images) as looker:
@@ -84,6 +93,15 @@ class _Found:
     groups: list[Group]
     ranking: Ranking
     compare: Compare | None = None  # where the pictures were looked at
+
+
+def _damage(paths: list[bytes]) -> str:
+    shown = ", ".join(os.fsdecode(path) for path in sorted(paths)[:_DAMAGED_SHOWN])
+    more = f" and {len(paths) - _DAMAGED_SHOWN:,} more" if len(paths) > _DAMAGED_SHOWN else ""
+    return (
+        f"Warning: the embeddings of {show_count(len(paths), 'image')} are damaged, and in no group: {shown}{more};"
+        " 'neardup index PATH --rebuild' makes them anew"
+    )
 
 
 @dataclass(frozen=True)
@@ -118,10 +136,7 @@ class _Run:
             roots = np.fromiter(map(links.roots.find, range(len(self.images))), np.int64, len(self.images))
             components = self._components(roots, self._rank(margins, standing, roots).order)
             by_origin = self.keep.asks_for_origin
-            settle(
-                standing, components, ties.look_closely if by_origin else ties.look, pool,
-                pixels=pixels, by_origin=by_origin,
-            )  # fmt: skip
+            settle(standing, components, ties.look_closely, pool, pixels=pixels, by_origin=by_origin)
             on_totals(links.totals)
             return replace(self._assign(ties, self._rank(margins, standing, roots)), compare=ties.evidence)
 
@@ -153,7 +168,8 @@ class _Run:
             taken=images.taken,
             camera=images.camera,
             quality=images.quality,
-            damaged=np.array([damaged is not None for damaged in images.damaged], bool),
+            damaged=np.array([damaged is not None for damaged in images.damaged], bool)
+            | standing.decayed[images.contents],
             containers=standing.containers[images.contents],
             derived=standing.derived[images.contents],
             coarse=standing.coarse[images.contents],

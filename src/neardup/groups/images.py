@@ -15,7 +15,10 @@ UNKNOWN = np.iinfo(np.int64).min
 
 
 class Images:
-    """One entry an image; contents are numbered by ascending digest, so that nothing depends on the order of files."""
+    """One entry an image; contents are numbered by ascending digest, so that nothing depends on the order of files.
+
+    Images whose embedding is no direction, as in a damaged segment, are left out: `astray` has their paths.
+    """
 
     def __init__(self, index: Index) -> None:
         n = index.images
@@ -38,6 +41,21 @@ class Images:
             self.camera[i], self.quality[i] = image.camera, image.quality or 0
             self.damaged.append(image.damaged)
             digests[i] = np.frombuffer(image.digest, np.uint8)
+        self._number(rows, digests)
+        self.astray: list[bytes] = []
+        fit = (np.isfinite(self.norms) & (self.norms > 0))[self.contents]
+        if not fit.all():
+            self.astray = [self.paths[i] for i in np.flatnonzero(~fit)]
+            self.paths = [self.paths[i] for i in np.flatnonzero(fit)]
+            self.labels = [self.labels[i] for i in np.flatnonzero(fit)]
+            self.sizes, self.times, self.widths = self.sizes[fit], self.times[fit], self.widths[fit]
+            self.damaged = [self.damaged[i] for i in np.flatnonzero(fit)]
+            self.heights, self.margins, self.taken = self.heights[fit], self.margins[fit], self.taken[fit]
+            self.camera, self.quality = self.camera[fit], self.quality[fit]
+            self._number(rows[fit], digests[fit])
+
+    def _number(self, rows: NDArray[np.int64], digests: NDArray[np.uint8]) -> None:
+        """Number the contents of the images, given the row of each, (n,), and the SHA-256, (n, 32)."""
         unique_rows, first = np.unique(rows, return_index=True)
         words = digests[first].view(">u8")
         order = np.lexsort(tuple(words[:, i] for i in (3, 2, 1, 0)))
@@ -46,7 +64,7 @@ class Images:
         number[order] = np.arange(len(order))
         self.contents = number[np.searchsorted(unique_rows, rows)]  # (n,) content of each image
         self.rows = unique_rows[order]  # (contents,) in the index
-        self.embeddings = _gather(index, self.rows)  # (contents, dim) float16
+        self.embeddings = _gather(self.index, self.rows)  # (contents, dim) float16
         self.norms = _norms(self.embeddings)
         # Images in the order of their contents, by path within one.
         self._by_content = np.lexsort((np.argsort(np.argsort(np.array(self.paths, object))), self.contents))
@@ -128,6 +146,7 @@ def _norms(embeddings: NDArray[np.float16]) -> NDArray[np.float64]:
     result = np.empty(len(embeddings), np.float64)
     block = max(1, _BLOCK_VALUES // embeddings.shape[1])
     for start in range(0, len(embeddings), block):
-        part = embeddings[start : start + block].astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a signalling NaN is one like any other
+            part = embeddings[start : start + block].astype(np.float64)
         result[start : start + block] = np.sqrt(np.einsum("ij,ij->i", part, part))
     return result

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from neardup.errors import BadInput
 from neardup.groups.images import UNKNOWN
+from neardup.images.formats import RAW_EXTENSIONS
 
 Criterion = Literal[
     "origin", "detail", "metadata", "pixels", "compression", "format", "oldest", "newest", "largest", "path",
@@ -24,11 +25,7 @@ BEST: tuple[Criterion, ...] = ("origin", "detail", "metadata", "pixels", "compre
 # Why one image comes before another: a criterion, or one of those that come before every policy.
 Reason = Criterion | Literal["parts", "damage", "protected"]
 
-# What a camera wrote, then formats that lose nothing, then those that do; a GIF has 256 colours.
-RAW_EXTENSIONS = frozenset(
-    b"3fr ari arw bay cr2 cr3 crw dcr dng erf fff gpr iiq k25 kdc mdc mef mos mrw nef nrw orf pef ptx raf raw rw2 rwl"
-    b" sr2 srf srw x3f".split()
-)
+# RAW files come first, then formats that lose nothing, then those that do; a GIF has 256 colours.
 _LOSSLESS = frozenset(b"png apng tif tiff bmp dib ppm pgm pbm pnm qoi tga psd fits fit".split())
 _PALETTE = frozenset(b"gif ico cur xbm xpm".split())
 # How many bytes of JPEG about as good a picture takes for one of theirs; in halves, to stay with whole numbers.
@@ -41,6 +38,8 @@ _DETAIL = 1.5
 # Bits a pixel of JPEG at which half of what can be kept is: the scale on which formats without a quality are put.
 _HALF_KEPT = 0.22
 _LOSSLESS_QUALITY = 101.0
+# Qualities of JPEG that nobody can tell apart.
+_A_STEP = 4.0
 # How many bits are set in each byte.
 _KINDS_HELD = np.array([bits.bit_count() for bits in range(256)], np.int8)
 
@@ -193,7 +192,7 @@ def _keys(criterion: Criterion, images: Candidates) -> tuple[NDArray[np.generic]
         case "pixels":
             return (-_pixels_of(images),)
         case "compression":
-            return (-_qualities(images),)
+            return (_less_kept(images),)
         case "format":
             return (-_format_ranks(images.paths),)
         case "oldest":
@@ -234,6 +233,17 @@ def _by_path(paths: Sequence[bytes]) -> NDArray[np.int64]:
 
 def _format_ranks(paths: Sequence[bytes]) -> NDArray[np.int8]:
     return np.fromiter((_format_rank(extension(path)) for path in paths), np.int8, len(paths))
+
+
+def _less_kept(images: Candidates) -> NDArray[np.float64]:
+    """How far below the best of its component a quality is; of JPEGs in steps, since a table tells no more."""
+    qualities = _qualities(images)
+    _, component = np.unique(images.components, return_inverse=True)
+    best = np.zeros(len(qualities))
+    np.maximum.at(best, component, qualities)
+    below = best[component] - qualities
+    told = (images.quality > 0) & (qualities == images.quality)
+    return np.where(told, np.floor(below / _A_STEP) * _A_STEP, below)
 
 
 def _qualities(images: Candidates) -> NDArray[np.float64]:

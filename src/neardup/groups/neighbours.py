@@ -96,6 +96,8 @@ def _pairs_by_parts(images: Images) -> NDArray[np.int64]:
     Where the index has embeddings of parts: what was pasted into a picture resembles that part of it.
     """
     rows, parts = images.index.parts()
+    known = np.isin(rows, images.rows)
+    rows, parts = rows[known], parts[known]
     if not len(rows):
         return np.empty(0, np.int64)
     n = len(images)
@@ -108,13 +110,19 @@ def _pairs_by_parts(images: Images) -> NDArray[np.int64]:
         own = contents[start : start + block]
         closest = np.full((len(own), n), -1, np.float32)
         for part in range(parts.shape[1]):
-            values = parts[start : start + block, part].astype(np.float32)
+            values = _finite(parts[start : start + block, part])
             values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
             np.maximum(closest, values @ unit.T, out=closest)
         closest[np.arange(len(own)), own] = -2  # itself
         local, columns = _near(closest, PARTS_TIERS)
         keys.append(np.minimum(own[local], columns) * n + np.maximum(own[local], columns))
     return np.unique(np.concatenate(keys))
+
+
+def _finite(values: NDArray[np.float16]) -> NDArray[np.float32]:
+    """Numbers that are none, as in a damaged catalogue, resemble nothing."""
+    with np.errstate(invalid="ignore"):
+        return np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _exact_pairs(images: Images, tiers: Sequence[tuple[float, int]]) -> NDArray[np.int64]:

@@ -34,18 +34,20 @@ class Standing:
     containers: NDArray[np.bool_]  # what others were pasted into
     derived: NDArray[np.bool_]  # what was made from another: cropped, framed, written over
     coarse: NDArray[np.bool_]  # what has less detail than its pixels could hold: enlarged, blurred
+    decayed: NDArray[np.bool_]  # files with bytes that changed since they were like another
     finest: NDArray[np.int64]  # of what may be enlarged, the pixels of what it may be enlarged from; else MANY
 
     @classmethod
     def of(cls, contents: int) -> "Standing":
         """Of which nothing is known yet."""
-        containers, derived, coarse = np.zeros((3, contents), bool)
-        return cls(containers, derived, coarse, np.full(contents, MANY))
+        containers, derived, coarse, decayed = np.zeros((4, contents), bool)
+        return cls(containers, derived, coarse, decayed, np.full(contents, MANY))
 
-    def note_detail(self, a: int, b: int, found: Evidence, pixels: NDArray[np.int64]) -> None:
+    def note(self, a: int, b: int, found: Evidence, pixels: NDArray[np.int64]) -> None:
         """found: of contents a and b; pixels: (contents,) of each."""
         for content, other, side in ((a, b, "a"), (b, a, "b")):
             self.coarse[content] |= side in (found.enlarged, found.blurred)
+            self.decayed[content] |= side == found.decayed
             if side == found.no_finer:
                 self.finest[content] = min(self.finest[content], pixels[other])
 
@@ -55,7 +57,7 @@ def standing_of(links: Links, pixels: NDArray[np.int64]) -> Standing:
     found = Standing.of(len(pixels))
     for (a, b), evidence in links.evidence.items():
         if evidence.is_confirmed:
-            found.note_detail(a, b, evidence, pixels)
+            found.note(a, b, evidence, pixels)
         found.containers[a] |= is_container(evidence)
         found.containers[b] |= is_container(evidence.reversed())
         found.derived[b] |= evidence.original == "a"
@@ -82,7 +84,7 @@ def settle(
     def noted(a: int, b: int) -> Evidence | None:
         found = compare(a, b)
         if found is not None and found.is_confirmed:
-            standing.note_detail(a, b, found, pixels)
+            standing.note(a, b, found, pixels)
         return found
 
     small: list[list[int]] = []

@@ -136,7 +136,9 @@ class ConfirmedTies:
         return found if first == a else found.reversed()
 
     def look_closely(self, a: int, b: int) -> Evidence | None:
-        """As `look`, and at the whole pixels where A may have more of them than detail, or may be a copy of B."""
+        """As `look`, and at the whole pixels where A may have more of them than detail, or may be a copy of B.
+
+        Of files of one size one may be what has become of the other."""
         found = self.look(a, b)
         if found is None or not self._is_doubtful(a, b):
             return found
@@ -149,8 +151,11 @@ class ConfirmedTies:
         (width_a, height_a), (width_b, height_b) = self._images.size(a), self._images.size(b)
         if width_a * height_a != width_b * height_b:
             return width_a * height_a > width_b * height_b
-        quality_a, quality_b = (int(self._images.quality[self._images.of(content)[0]]) for content in (a, b))
-        return quality_b > 0 and (quality_a == 0 or quality_a > quality_b)
+        (quality_a, bytes_a), (quality_b, bytes_b) = (
+            (int(self._images.quality[image]), int(self._images.sizes[image]))
+            for image in (self._images.of(content)[0] for content in (a, b))
+        )
+        return quality_b > 0 and (quality_a == 0 or quality_a > quality_b or bytes_a == bytes_b)
 
     def _through_a_copy(self, keeper: int, content: int) -> Evidence | None:
         """Noise, strong compression and writing hide a little each, and together too much.

@@ -2,10 +2,10 @@
 
 from neardup.groups.keep import Reason
 from neardup.groups.members import Member
-from neardup.images.exif import CAMERA, DATE, PLACE
+from neardup.images.exif import CAMERA, DATE, PLACE, SIZE
 from neardup.matching.evidence import DIFFERS, MORE, Evidence
 
-_KINDS = {CAMERA: "camera", DATE: "date", PLACE: "place"}
+_KINDS = {CAMERA: "camera", DATE: "date", PLACE: "place", SIZE: "its own size"}
 
 
 def in_words(reason: Reason, keeper: Member, other: Member) -> str:
@@ -14,7 +14,7 @@ def in_words(reason: Reason, keeper: Member, other: Member) -> str:
         case "parts":
             return "one picture: the other was put together from several"
         case "damage":
-            return f"whole: the other is damaged, {other.damaged}"
+            return f"whole: the other is damaged, {other.damaged or 'its data does not add up'}"
         case "protected":
             return "in a protected folder"
         case "origin":
@@ -23,7 +23,7 @@ def in_words(reason: Reason, keeper: Member, other: Member) -> str:
             return _detail(keeper, other)
         case "metadata":
             has, lacks = (_kinds(member.camera) for member in (keeper, other))
-            return f"its camera wrote {has}, in the other {lacks or 'nothing'}"
+            return f"has what its camera wrote: {has}; the other has {lacks or 'nothing of it'}"
         case "pixels":
             return f"more pixels: {_size(keeper)} against {_size(other)}"
         case "compression":

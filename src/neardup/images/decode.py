@@ -96,6 +96,11 @@ class JpegGrid:
     steps: NDArray[np.uint8]  # (8, 8) of its luminance, as (vertical, horizontal) frequencies
     orientation: int  # EXIF's, of the stored picture
 
+    @property
+    def is_turned(self) -> bool:
+        """Whether rows are stored as columns."""
+        return self.orientation >= 5
+
 
 def load_image(source: Path | bytes, *, size: int | None = None) -> NDArray[np.uint8]:
     """The pixels of `decode_image`, (h, w, 3) uint8 RGB, of a file or of a file's content."""
@@ -142,6 +147,7 @@ def decode_image(content: bytes, *, size: int | None = None, budget: ByteBudget 
         with budget.reserve(needed) if budget else nullcontext():
             watch = watched(image, content) if reducible else None
             image.load()
+            taken = _taken(image, content, (width, height))
             if not reducible:
                 width, height = image.size  # some containers tell the size only now, and TIFF is turned upright
             damaged = damage_of(image, content, watch)
@@ -153,7 +159,7 @@ def decode_image(content: bytes, *, size: int | None = None, budget: ByteBudget 
                 width, height = height, width
             return Decoded(
                 np.asarray(upright), width, height, image.format or name or "",
-                _taken(image, content), _quality(image), damaged,
+                taken, _quality(image), damaged,
             )  # fmt: skip
     except UnreadableImage:
         raise
@@ -342,9 +348,9 @@ def _orientation(image: Any) -> int:
     return value if isinstance(value, int) and value in _TRANSPOSITIONS else 1
 
 
-def _taken(image: Any, content: bytes) -> Taken:
+def _taken(image: Any, content: bytes, size: tuple[int, int]) -> Taken:
     exif = content if image.format == "TIFF" else image.info.get("exif")
-    return read_taken(exif) if isinstance(exif, bytes) else UNTOLD
+    return read_taken(exif, size) if isinstance(exif, bytes) else UNTOLD
 
 
 def _quality(image: Any) -> int | None:
@@ -403,7 +409,10 @@ def _strips(image: Any) -> Iterator[NDArray[np.float64]]:
     width, height = image.size
     rows = max(1, 2**20 // width)
     for top in range(0, height, rows):
-        yield np.asarray(image.crop((0, top, width, min(top + rows, height)))).astype(np.float64)
+        strip = np.asarray(image.crop((0, top, width, min(top + rows, height))))
+        with np.errstate(invalid="ignore"):  # a signalling NaN is one like any other
+            numbers = strip.astype(np.float64)
+        yield numbers
 
 
 def _reduced(image: Any, size: int | None) -> Any:

@@ -8,10 +8,11 @@ import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-CAMERA, DATE, PLACE = 1, 2, 4  # bits of `Taken.kinds`
+# Bits of `Taken.kinds`. SIZE: the picture still has the pixels that the camera wrote that it has.
+CAMERA, DATE, PLACE, SIZE = 1, 2, 4, 8
 
 _MAKE, _MODEL, _EXIF, _GPS = 0x010F, 0x0110, 0x8769, 0x8825
-_TAKEN, _OFFSET, _SUBSECONDS = 0x9003, 0x9011, 0x9291
+_TAKEN, _OFFSET, _SUBSECONDS, _WIDTH, _HEIGHT = 0x9003, 0x9011, 0x9291, 0xA002, 0xA003
 _LATITUDE, _LONGITUDE = 2, 4
 _MOST_ENTRIES, _MOST_BYTES = 1024, 64
 # Bytes of a value of each type (TIFF 6.0, section 2).
@@ -26,20 +27,25 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 @dataclass(frozen=True)
 class Taken:
     when_ms: int | None = None  # since 1970, of a time without a zone as if it were UTC; None: not said, or nonsense
-    kinds: int = 0  # CAMERA, DATE and PLACE, those that the file holds
+    kinds: int = 0  # CAMERA, DATE, PLACE and SIZE, those that the file holds
 
 
 UNTOLD = Taken()
 
 
-def read_taken(exif: bytes) -> Taken:
-    """exif: an Exif block with or without its `Exif` header, or a TIFF file; nothing where it cannot be understood."""
+def read_taken(exif: bytes, size: tuple[int, int] = (0, 0)) -> Taken:
+    """exif: an Exif block with or without its `Exif` header, or a TIFF file; nothing where it cannot be understood.
+
+    size: width and height in pixels, as they are stored
+    """
     content = memoryview(exif)[6:] if exif[:6] == b"Exif\0\0" else memoryview(exif)
     order = {b"II": "<", b"MM": ">"}.get(bytes(content[:2]))
     if order is None or len(content) < 8:
         return UNTOLD
     main = _values(content, order, _number(order, content[4:8]), {_MAKE, _MODEL, _EXIF, _GPS})
-    photo = _values(content, order, _number(order, main.get(_EXIF, b"")), {_TAKEN, _OFFSET, _SUBSECONDS})
+    photo = _values(
+        content, order, _number(order, main.get(_EXIF, b"")), {_TAKEN, _OFFSET, _SUBSECONDS, _WIDTH, _HEIGHT}
+    )
     place = _values(content, order, _number(order, main.get(_GPS, b"")), {_LATITUDE, _LONGITUDE})
     when_ms = _when_ms(photo.get(_TAKEN, b""), photo.get(_SUBSECONDS, b""), photo.get(_OFFSET, b""))
     kinds = 0
@@ -49,6 +55,8 @@ def read_taken(exif: bytes) -> Taken:
         kinds |= DATE
     if all(any(place.get(tag, b"")) for tag in (_LATITUDE, _LONGITUDE)):
         kinds |= PLACE
+    if size[0] > 0 and size == (_whole(order, photo.get(_WIDTH, b"")), _whole(order, photo.get(_HEIGHT, b""))):
+        kinds |= SIZE
     return Taken(when_ms, kinds)
 
 
@@ -69,6 +77,11 @@ def _values(content: memoryview, order: str, position: int, wanted: set[int]) ->
     except struct.error:  # cut off
         pass
     return found
+
+
+def _whole(order: str, value: bytes) -> int:
+    """A SHORT or a LONG."""
+    return int(struct.unpack_from(order + "H", value)[0]) if len(value) == 2 else _number(order, value)
 
 
 def _number(order: str, value: bytes | memoryview) -> int:

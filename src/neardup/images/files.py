@@ -2,18 +2,16 @@
 
 import errno
 import os
-import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from neardup.errors import UnreadableImage
 from neardup.images.formats import HEAD_BYTES, format_of
+from neardup.reading import UnfitFile, open_regular, read_regular
 
 MAX_FILE_BYTES = 2**30
 
 _LAST_NS = 2**63 - 1
-_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 def shown(path: Path) -> str:
@@ -45,13 +43,11 @@ def stat_of(found: os.stat_result) -> FileStat:
 
 def begins_like_an_image(path: Path) -> bool:
     """Whether the first bytes of a regular file are those of a known format; links are not followed; raises OSError."""
-    descriptor = os.open(path, _OPEN_FLAGS | getattr(os, "O_NOFOLLOW", 0))
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return False
-        return format_of(os.read(descriptor, HEAD_BYTES)) is not None
-    finally:
-        os.close(descriptor)
+        with open_regular(path, follow=False) as file:
+            return format_of(file.read(HEAD_BYTES)) is not None
+    except UnfitFile:
+        return False
 
 
 def read_file(path: Path) -> bytes:
@@ -61,27 +57,11 @@ def read_file(path: Path) -> bytes:
     for it: opening never blocks, and what was opened is looked at before anything is read.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise UnreadableImage("not a regular file")
-        descriptor = os.open(path, _OPEN_FLAGS)
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise UnreadableImage("not a regular file")
-            if found.st_size > MAX_FILE_BYTES:
-                raise UnreadableImage(f"{found.st_size} bytes, more than the {MAX_FILE_BYTES} that are read")
-            return _read_all(file.read, found.st_size)
+        return read_regular(path, MAX_FILE_BYTES)
+    except UnfitFile as error:
+        raise UnreadableImage(error.strerror) from error
+    except MemoryError as error:
+        raise UnreadableImage("not enough memory to read it") from error
     except OSError as error:
         reason = "the file is gone" if error.errno == errno.ENOENT else f"cannot be read: {error.strerror or error}"
         raise UnreadableImage(reason) from error
-    except ValueError as error:  # a NUL in the path
-        raise UnreadableImage(f"cannot be read: {error}") from error
-
-
-def _read_all(read: Callable[[int], bytes | None], size_bytes: int) -> bytes:
-    """A file that grows while it is read is cut at the size it had, one that shrinks gives what is left."""
-    parts = []
-    while size_bytes > 0 and (part := read(size_bytes)):
-        parts.append(part)
-        size_bytes -= len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)

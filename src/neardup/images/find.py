@@ -25,14 +25,18 @@ from neardup.images.raw import can_read_raw
 
 OnError = Callable[[Path, OSError], None]
 
+# An empty file in a folder of files that were put aside as duplicates: a walk leaves out the folder.
+SET_ASIDE = ".neardup-moved"
+
 
 def find_images(root: Path, *, leave_out: Path | None = None, on_error: OnError | None = None) -> Iterator[Path]:
     """The image files under `root`, folder by folder, names in the order of their bytes; no two have the same path.
 
     An image is a regular file with a known image extension, or one without an extension whose first bytes are an
-    image's. Files and folders whose name begins with a dot are left out, and so is the folder `leave_out`. Symbolic
-    links below `root` are not followed: a photo seen under two paths would look like a copy that may be deleted. `root`
-    itself may be a link, hidden, or a file: a regular file is offered whatever its extension, because it was named.
+    image's. Files and folders whose name begins with a dot are left out, and so are the folder `leave_out` and folders
+    below `root` that hold a file `SET_ASIDE`. Symbolic links below `root` are not followed: a photo seen under two
+    paths would look like a copy that may be deleted. `root` itself may be a link, hidden, or a file: a regular file is
+    offered whatever its extension, because it was named.
 
     on_error: called with each folder or file below `root` that could not be looked at, and the walk goes on: whatever
               is there is unknown, not gone. Without it, the first one raises BadInput.
@@ -59,6 +63,14 @@ def is_file(root: Path) -> bool:
     if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
         raise BadInput(f"{shown(root)}: neither a folder nor a regular file; give a folder or an image file")
     return stat.S_ISREG(found.st_mode)
+
+
+def is_set_aside(folder: Path) -> bool:
+    """Whether a folder is marked as one of duplicates that were moved there."""
+    try:
+        return stat.S_ISREG((folder / SET_ASIDE).lstat().st_mode)
+    except OSError:
+        return False
 
 
 def identity(found: os.stat_result) -> tuple[int, int]:
@@ -90,6 +102,7 @@ class Finder:
     globs: Globs | None = None
     passed_over: Counter[str] = field(default_factory=Counter)  # what looks like a picture and is not read, by ending
     links: int = 0  # to pictures or folders, not followed
+    set_aside: list[Path] = field(default_factory=list)  # folders of moved duplicates, left out
     volumes: list[Path] = field(default_factory=list)  # folders that begin another volume than the one above them
     _entered: set[tuple[int, int]] = field(default_factory=set)
 
@@ -113,7 +126,9 @@ class Finder:
             try:
                 if kind is _Kind.FOLDER:
                     folder = identity(path.stat())
-                    if folder not in self._entered:
+                    if path != root and is_set_aside(path):
+                        self.set_aside.append(path)
+                    elif folder not in self._entered:
                         self._entered.add(folder)
                         pending.append(iter(self._entries(path, prefix)))
                         if volumes and volumes[-1] != folder[0]:

@@ -187,7 +187,21 @@ class Index:
     def embeddings(self) -> Sequence[NDArray[np.float16]]:
         """Memory maps of (n, dim) float16, unit rows before rounding; rows are numbered across them. Some rows may
         belong to images that are gone: `live_rows` has the others."""
+        self._check_segments()
         return [segment.embeddings for segment in self._segments]
+
+    def _check_segments(self) -> None:
+        for segment in self._segments:
+            segment.check()
+
+    def embeddings_of(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """The embeddings of ascending rows, of which some may come twice: (k, dim) float16."""
+        assert self.model is not None
+        self._check_segments()
+        result = np.empty((len(rows), self.model.dim), np.float16)
+        for segment, where, local in self._by_segment(rows):
+            result[where] = segment.embeddings[local]
+        return result
 
     @property
     def notes(self) -> Notes:
@@ -215,10 +229,21 @@ class Index:
     @cached_property
     def live_rows(self) -> NDArray[np.int64]:
         """Rows whose content some image has, ascending: (contents,) int64."""
+        self._check_segments()
         live = [np.flatnonzero(~self._is_dead(segment.contents)) for segment in self._segments]
         return np.concatenate(
             [rows + offset for rows, offset in zip(live, self._offsets, strict=False)] or [np.empty(0, np.int64)]
         )
+
+    @cached_property
+    def root(self) -> Path | None:
+        """The folder that all images lie in or below; None where there are none."""
+        with self._lock, catalog.damage_named(self._path):
+            ends = self._connection.execute("SELECT min(path), max(path) FROM images").fetchone()
+        if ends[0] is None:
+            return None
+        # What the first and the last begin with alike, all in between begin with.
+        return Path(os.path.commonpath([self._decode_path(end).parent for end in ends]))
 
     @cached_property
     def roots(self) -> list[Root]:
@@ -385,6 +410,7 @@ class Index:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Live rows ascending, and in how many tables each shares the query's bucket; probes None: as many as pay."""
         assert self.bits is not None
+        self._check_segments()
         # Rounded as the indexed rows are, so that an image shares every bucket with itself.
         rounded = query.astype(np.float16).astype(np.float32)
         rows, shared = find_candidates(
@@ -517,6 +543,7 @@ class Index:
 
     def _rows_of(self, contents: NDArray[np.int64]) -> NDArray[np.int64]:
         """Rows of ascending content ids."""
+        self._check_segments()
         result = np.full(len(contents), -1, np.int64)
         for segment, offset in zip(self._segments, self._offsets.tolist(), strict=False):
             start = np.searchsorted(contents, segment.contents[0])
@@ -533,6 +560,7 @@ class Index:
         """The n smallest buckets of table 0 with two contents or more, the smaller first, then by signature."""
         if self.hashing is None or self.bits is None or not self._segments:
             return []
+        self._check_segments()
         unused = np.uint32(self.hashing.bits - self.bits)
         signatures = np.concatenate([segment.tables.signatures[0] >> unused for segment in self._segments])
         rows = np.concatenate(

@@ -8,7 +8,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from neardup.errors import BadInput, DamagedIndex
 from neardup.index.roots import settle_home
 from neardup.index.store import CATALOG, REBUILD, SEGMENTS, SegmentRecord
 from neardup.lsh.hyperplanes import LARGEST_DIM
+from neardup.reading import UnfitFile, check_regular
+from neardup.scratch import temporary_folder
 
 APPLICATION_ID = 0x6E647570  # "ndup"
 FORMAT_VERSION = 4
@@ -112,6 +114,10 @@ _MADE_BY_SQLITE = {"sqlite_sequence": "CREATE TABLE sqlite_sequence(name,seq)"}
 _LONGEST_VALUE_BYTES = 1 << 20
 
 
+# A million images take some 300 MB.
+_LARGEST_COPY_BYTES = 2 << 30
+
+
 # Errors that say nothing about what the catalogue holds.
 _TROUBLE_AROUND_IT = {
     sqlite3.SQLITE_BUSY,
@@ -182,6 +188,8 @@ def damage_named(path: Path) -> Iterator[None]:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _TROUBLE_AROUND_IT:
             raise BadInput(f"{path}: {error}; check the disk, its free space and the file's permissions") from error
         raise DamagedIndex(f"{path}: {error}; {REBUILD}") from error
+    except UnicodeDecodeError as error:  # SQLite's complaint quotes what it complains of
+        raise DamagedIndex(f"{path}: holds a name that is no text; {REBUILD}") from error
 
 
 def open_to_read(folder: Path) -> sqlite3.Connection:
@@ -190,8 +198,7 @@ def open_to_read(folder: Path) -> sqlite3.Connection:
     raises: BadInput, DamagedIndex
     """
     path = folder / CATALOG
-    if path.exists() and not path.is_file():  # opening a FIFO would wait for ever
-        raise DamagedIndex(f"{path}: not a regular file; {REBUILD}")
+    _check_files(path)
     if not path.exists():
         if any(entry.name.isdigit() for entry in _entries(folder / SEGMENTS)):
             raise DamagedIndex(f"{path}: missing, though segments/ holds embeddings; restore it, or {REBUILD}")
@@ -207,6 +214,26 @@ def open_to_read(folder: Path) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def _check_files(path: Path) -> None:
+    """Refuse what SQLite would open beside the catalogue, and wait for for ever, or follow to elsewhere."""
+    for file in (path, *_companions(path)):
+        try:
+            if file != path and file.is_symlink():
+                raise DamagedIndex(f"{file}: is a link, which neardup never makes; {REBUILD}")
+            check_regular(file)
+        except UnfitFile as error:
+            raise DamagedIndex(f"{file}: {error.strerror}; {REBUILD}") from error
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise BadInput(f"{file}: {error.strerror}; check its permissions and the disk") from error
+
+
+def _companions(path: Path) -> list[Path]:
+    """Where SQLite keeps what belongs to a catalogue."""
+    return [path.with_name(path.name + ending) for ending in ("-wal", "-shm", "-journal")]
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -242,18 +269,22 @@ def _snapshot(folder: Path) -> sqlite3.Connection:
         half_written = error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK
         if not full and not read_only and not half_written:
             raise
-    logs = [path.with_name(path.name + ending) for ending in ("-wal", "-journal")]
-    logs = [log for log in logs if log.is_file() and log.stat().st_size]
+    logs = [log for log in _companions(path) if not log.name.endswith("-shm") and log.is_file() and log.stat().st_size]
     if not logs:
         return _copy_to_memory(_connect(f"{path.absolute().as_uri()}?immutable=1"))
     # A writer died, and nobody has merged or rolled back its log since: that needs a place to write.
-    import tempfile  # as seldom used as it is slow to import
-
-    with tempfile.TemporaryDirectory() as temporary:
+    with temporary_folder() as temporary:
         for source in (path, *logs):
             _check_journal(source)
-            shutil.copy(source, temporary)
-        return _copy_to_memory(_connect((Path(temporary) / CATALOG).as_uri()))
+            _check_size(source, source.stat().st_size)
+            shutil.copyfile(source, temporary / source.name)
+        return _copy_to_memory(_connect((temporary / CATALOG).as_uri()))
+
+
+def _check_size(path: Path, size_bytes: int) -> None:
+    """Before a copy: a sparse file costs whoever made it nothing."""
+    if size_bytes > _LARGEST_COPY_BYTES:
+        raise DamagedIndex(f"{path}: {size_bytes:,} bytes are more than a copy is made of; {REBUILD}")
 
 
 def _check_journal(path: Path) -> None:
@@ -276,6 +307,8 @@ def _connect(uri: str) -> sqlite3.Connection:
 def _copy_to_memory(source: sqlite3.Connection) -> sqlite3.Connection:
     memory = _connect("file::memory:")
     with closing(source):
+        pages, page_bytes = (source.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+        _check_size(Path(CATALOG), pages * page_bytes)
         source.backup(memory)
     if not _is_blank(memory):
         _upgrade(memory)
@@ -346,6 +379,8 @@ def open_to_write(folder: Path, *, rebuild: bool) -> sqlite3.Connection:
     The caller holds the write lock. raises: DamagedIndex, BadInput, sqlite3.Error when it cannot be written
     """
     path = folder / CATALOG
+    if path.exists() and not os.access(path, os.W_OK):  # SQLite would say so only when it writes
+        raise BadInput(f"{path}: read only; make it writable, or give another folder by --index")
     try:
         # Before a read-write connection touches it: opening may already replay a log.
         with closing(open_to_read(folder)) as connection, damage_named(path):
@@ -356,6 +391,7 @@ def open_to_write(folder: Path, *, rebuild: bool) -> sqlite3.Connection:
         if not rebuild:
             raise
         set_aside(folder)
+    _make_companions_writable(path)
     connection = _connect(path.absolute().as_uri())
     try:
         _choose_journal(connection)
@@ -372,14 +408,22 @@ def open_to_write(folder: Path, *, rebuild: bool) -> sqlite3.Connection:
     return connection
 
 
+def _make_companions_writable(path: Path) -> None:
+    """SQLite gives them the catalogue's permissions: those made while it was read only would keep it so."""
+    for file in _companions(path):
+        with suppress(OSError):
+            if path.stat().st_mode & ~file.lstat().st_mode & 0o222:
+                file.chmod(path.stat().st_mode & 0o666)  # no link: those were refused
+
+
 def set_aside(folder: Path) -> None:
     """Make room for a new catalogue; the old one is kept as catalog.damaged, since verdicts are in it."""
     path = folder / CATALOG
     if path.exists():
         path.replace(folder / "catalog.damaged")
     # A log left behind would be taken for the new catalogue's.
-    for ending in ("-wal", "-shm", "-journal"):
-        path.with_name(path.name + ending).unlink(missing_ok=True)
+    for file in _companions(path):
+        file.unlink(missing_ok=True)
 
 
 def _choose_journal(connection: sqlite3.Connection) -> None:
@@ -414,6 +458,10 @@ def write_settings(connection: sqlite3.Connection, model: Model, hashing: Hashin
     """Raises BadInput for a model whose embeddings are longer than what can be read again."""
     if model.dim > LARGEST_DIM:
         raise BadInput(f"model {model.name}: gives {model.dim:,} numbers, an index holds up to {LARGEST_DIM:,}")
+    try:
+        model.name.encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(f"model {model.name}: its path is not valid UTF-8; move it to one that is") from error
     connection.execute("DELETE FROM meta")
     connection.executemany("INSERT INTO meta VALUES (?, ?)", (asdict(model) | asdict(hashing)).items())
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from neardup.durable import replace_file
 from neardup.errors import BadInput, DamagedIndex, IndexNotWritten
 from neardup.index import catalog, store
+from neardup.reading import read_json
 from neardup.text import said
 
 # "duplicate": always in one group; "not": never in one group; "later": seen, not decided, changes nothing.
@@ -135,9 +136,7 @@ def export_verdicts(folder: Path, path: Path) -> int:
 def import_verdicts(folder: Path, path: Path) -> int:
     """Add the verdicts in a JSON file to an index, in place of what it holds of the same pairs; returns how many."""
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise BadInput(f"{path}: larger than {MAX_FILE_BYTES} bytes; not a file of verdicts")
-        document = json.loads(path.read_bytes())
+        document = read_json(path, MAX_FILE_BYTES)
         if document["format"] != _FORMAT:
             raise BadInput(f"{path}: format {document['format']!r:.40}, this neardup reads {_FORMAT!r}; update neardup")
         verdicts: dict[Pair, Verdict | None] = {
@@ -146,7 +145,7 @@ def import_verdicts(folder: Path, path: Path) -> int:
         }
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; give a file that 'neardup review --export' wrote") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{path}: not a file of verdicts ({said(error)}); export it again") from error
     record_verdicts(folder, verdicts)
     return len(verdicts)

@@ -4,8 +4,9 @@
 
 An index folder comes out of any archive, and the nearest one is used. Whoever wrote it chose the paths in it, and what
 is said to be a copy of what; so it is read, and nothing is done to files by it, until its user says that it is theirs.
-That is remembered here, for this folder alone: its inode, and the device or the path (devices are numbered anew when
-the machine starts, and a folder may be renamed). The id stays when an index of this user's is moved or copied.
+That is remembered here, for this folder alone: its path, or its device and inode (a folder may be renamed; devices are
+numbered anew when the machine starts, and inodes of exFAT with each mount). The id stays when an index of this user's
+is moved or copied.
 """
 
 import hashlib
@@ -122,5 +123,4 @@ def _is_here(known: dict[str, Any] | None, folder: Path) -> bool:
     if known is None:
         return False
     mark = _mark(folder, known["id"])
-    same_place = known["device"] == mark["device"] or known["path"] == mark["path"]
-    return bool(known["inode"] == mark["inode"] and same_place)
+    return known["path"] == mark["path"] or all(known[name] == mark[name] for name in ("device", "inode"))

@@ -214,6 +214,8 @@ class IndexWriter:
         )
         top = self._connection.execute("SELECT max(id) FROM contents").fetchone()[0]
         self._next_content = 1 if top is None else int(top) + 1
+        if not 0 < self._next_content < 2**62 or not 0 <= self._last_segment() < 2**62:
+            raise DamagedIndex(f"{path}: numbers of contents and segments that cannot be so; {REBUILD}")
 
     @property
     def images(self) -> int:
@@ -527,12 +529,17 @@ class IndexWriter:
         run("DELETE FROM parts WHERE content IN (SELECT content FROM dead WHERE content BETWEEN ? AND ?)", span)
         run("DELETE FROM dead WHERE content BETWEEN ? AND ?", span)
         if any(keep.any() for _, keep in parts):
-            last = run("SELECT seq FROM sqlite_sequence WHERE name = 'segments'").fetchone()
-            record = store.write_segment(self._folder, 1 + (last[0] if last else 0), parts)
+            record = store.write_segment(self._folder, 1 + self._last_segment(), parts)
             run(
                 "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (record.number, record.rows, record.first, record.last, *record.sizes),
             )
+
+    def _last_segment(self) -> int:
+        """The highest number that a segment ever had; -1 where what says so is damaged."""
+        found = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'segments'").fetchone()
+        last = found[0] if found else 0
+        return last if isinstance(last, int) else -1
 
     def roll_back(self) -> None:
         """Forget everything since the last commit, and the files that it wrote."""

@@ -31,6 +31,7 @@ class Grouping:
     groups: Iterator[DuplicateGroup]
     min_similarity: float | None  # None: the pictures decide
     keep: KeepPolicy
+    root: Path | None = None  # the folder that all images of the index lie below
 
 
 def group_images(
@@ -63,5 +64,6 @@ def group_images(
         threads=cores(),
         on_progress=on_progress,
         on_totals=on_totals,
+        say=say,
     )
-    return Grouping(groups, threshold, options.keep)
+    return Grouping(groups, threshold, options.keep, opened.root)

@@ -17,6 +17,7 @@ from neardup.embedding import AUTO, BATCH, MANY, Embedder, load_embedder
 from neardup.embedding.hardware import cores
 from neardup.errors import BadInput, IndexNotWritten, NeardupError
 from neardup.images import DECODER, FileStat
+from neardup.images.find import SET_ASIDE
 from neardup.images.globs import Globs
 from neardup.index import Away, Hashing, Index, IndexWriter, Model, Root
 from neardup.index.writer import HASHING
@@ -163,6 +164,8 @@ def _warn(walk: Walk, report: IndexReport, say: Callable[[str], None]) -> None:
         say(f"Warning: {path}: {error.strerror}; what is below stays in the index as it was")
     for root in walk.only_links:
         say(f"Warning: {root}: holds links, which are not followed, and no images; give the folder that they lead to")
+    for folder in walk.set_aside:
+        say(f"Left out: {folder}, which holds what 'neardup dedup' moved there (its file {SET_ASIDE} says so)")
     for away in report.away:
         say(
             f"Warning: {away.path}: gone or empty, and {away.images} of its images stay in the index; if they are gone"

@@ -25,6 +25,9 @@ MOST_PIXELS = 80_000_000
 _BLOCK = 8
 # By how much nearer one of two lies to the other's grid than that one to its own: 0.2 to 0.9 where it was saved from it
 # at the same or a higher quality. The fewest coefficients, and of how many blocks at the most.
+# Share of its bytes by which a file differs from what it was, and how much larger the steps between blocks are then,
+# at pixels that differ by so many levels.
+_CHANGED, _MISFIT, _OTHERWISE = 0.02, 1.05, 8
 _ON_GRID, _FEWEST, _MOST_BLOCKS = 0.15, 200, 20_000
 
 
@@ -34,11 +37,12 @@ class Whole:
 
     grey: NDArray[np.uint8]  # (h, w), upright
     grid: JpegGrid | None  # of a JPEG
+    content: NDArray[np.uint8]  # the file's bytes
 
 
 def load_whole(content: bytes) -> Whole:
     """Raises UnreadableImage."""
-    return Whole(to_grey(decode_image(content).pixels), jpeg_grid(content))
+    return Whole(to_grey(decode_image(content).pixels), jpeg_grid(content), np.frombuffer(content, np.uint8))
 
 
 def may_tell(found: Evidence, size_a: Size, size_b: Size) -> bool:
@@ -54,39 +58,74 @@ def look_closely(found: Evidence, a: Whole, b: Whole) -> Evidence:
     """The evidence with what the whole pixels tell."""
     size_a, size_b = (side.grey.shape[::-1] for side in (a, b))
     if size_a == size_b:
-        return replace(found, closely=True, saved_again=_saved_again(a, b))
+        return replace(found, closely=True, saved_again=_saved_again(a, b), decayed=_decayed(a, b))
     scale = scale_of(np.array(found.matrix).reshape(3, 3), size_a)
     detail = detail_of(a.grey, b.grey, scale)
     return replace(found, closely=True, enlarged=detail.enlarged, no_finer=detail.no_finer)
 
 
 def _was_reduced(found: Evidence, size_a: Size, size_b: Size) -> bool:
-    """Whether both of them were, and one has clearly more pixels."""
+    """Whether one has clearly more pixels, and was looked at with fewer."""
     scale = scale_of(np.array(found.matrix).reshape(3, 3), size_a)
-    return bool(scale) and max(scale, 1 / scale) >= _LARGER and min(max(size_a), max(size_b)) > DETAIL_EDGE
+    return bool(scale) and max(scale, 1 / scale) >= _LARGER and max(*size_a, *size_b) > DETAIL_EDGE
 
 
 def _saved_again(a: Whole, b: Whole) -> Side | None:
     """Which of two of one size lies on the grid of the other, clearly more so than that one on its own."""
-    b_on_a, a_on_b = (on_grid(grey, grid) if grid else 0.0 for grey, grid in ((b.grey, a.grid), (a.grey, b.grid)))
+    b_on_a, a_on_b = on_grid(b, a.grid), on_grid(a, b.grid)
     if abs(b_on_a - a_on_b) < _ON_GRID or max(b_on_a, a_on_b) < _ON_GRID:
         return None
     return "b" if b_on_a > a_on_b else "a"
 
 
-def on_grid(grey: NDArray[np.uint8], grid: JpegGrid) -> float:
-    """How near the coefficients of an upright picture (h, w) are to multiples of a JPEG's steps, 1 for on them; less
-    the same beside its grid, since coefficients that fall steeply are not evenly spread either."""
-    stored = turned_back(grey, grid.orientation)
-    on_it = _nearness(stored, grid.steps)
-    beside = _nearness(stored[_BLOCK // 2 :, _BLOCK // 2 :], grid.steps)
+def _decayed(a: Whole, b: Whole) -> Side | None:
+    """Which of two JPEGs that were one file has bytes that changed since: what follows them is out of place, and blocks
+    do not fit those beside them."""
+    if a.grid is None or b.grid is None or len(a.content) != len(b.content):
+        return None
+    if np.count_nonzero(a.content != b.content) > _CHANGED * len(a.content):
+        return None
+    misfit_a, misfit_b = (_misfit(side.grey, a.grey, b.grey) for side in (a, b))
+    if max(misfit_a, misfit_b) < _MISFIT * min(misfit_a, misfit_b):
+        return None
+    return "a" if misfit_a > misfit_b else "b"
+
+
+def _misfit(grey: NDArray[np.uint8], a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Steps across the edges of blocks over those within them, 1 and a little more in a JPEG; where A and B differ."""
+    across, within = 1.0, 1.0
+    for side, first, second in ((grey, a, b), (grey.T, a.T, b.T)):
+        rows = len(side) // _BLOCK * _BLOCK
+        wide = side[:rows].astype(np.int16)
+        step = np.abs(np.diff(wide, axis=0))
+        differs = (np.abs(first[:rows].astype(np.int16) - second[:rows]) > _OTHERWISE)[1:]
+        across += float(step[_BLOCK - 1 :: _BLOCK][differs[_BLOCK - 1 :: _BLOCK]].sum())
+        within += float(step[_BLOCK // 2 - 1 :: _BLOCK][differs[_BLOCK // 2 - 1 :: _BLOCK]].sum())
+    return across / within
+
+
+def on_grid(picture: Whole, grid: JpegGrid | None) -> float:
+    """How near the coefficients of a picture are to multiples of a JPEG's steps, 1 for on them; less the same beside
+    its grid, since coefficients that fall steeply are not evenly spread either. 0 without a grid."""
+    if grid is None:
+        return 0.0
+    telling = grid.steps >= 2
+    if picture.grid is not None:  # whose own steps say nothing of those of another
+        own = picture.grid.steps if picture.grid.is_turned == grid.is_turned else picture.grid.steps.T
+        telling &= (4 * own.astype(int) <= 3 * grid.steps.astype(int)) & ((own == 1) | (grid.steps % own > 0))
+    stored = turned_back(picture.grey, grid.orientation)
+    on_it = _nearness(stored, grid.steps, telling)
+    beside = _nearness(stored[_BLOCK // 2 :, _BLOCK // 2 :], grid.steps, telling)
     return 0.0 if on_it is None or beside is None else on_it - max(beside, 0.0)
 
 
-def _nearness(grey: NDArray[np.uint8], steps: NDArray[np.uint8]) -> float | None:
-    """Mean cosine of the coefficients' phases within the steps, of those beyond half a step; None for too few."""
+def _nearness(grey: NDArray[np.uint8], steps: NDArray[np.uint8], telling: NDArray[np.bool_]) -> float | None:
+    """Mean cosine of the coefficients' phases within the steps, of those beyond half a step; None for too few.
+
+    telling: (8, 8), at which frequencies
+    """
     coefficients = _coefficients(grey)
-    told = np.broadcast_to(steps >= 2, coefficients.shape) & (np.abs(coefficients) > steps / 2)
+    told = np.broadcast_to(telling, coefficients.shape) & (np.abs(coefficients) > steps / 2)
     told[:, 0, 0] = False
     if told.sum() < _FEWEST:
         return None

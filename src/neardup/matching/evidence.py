@@ -55,7 +55,8 @@ class Evidence:
     no_finer: Side | None = None  # which of the two has more pixels, and perhaps no more detail: not sure enough to say
     blurred: Side | None = None  # which of the two has as many pixels, and clearly less detail
     saved_again: Side | None = None  # which of the two was encoded from what the other, a JPEG, holds
-    closely: bool = False  # the last four were looked for in the whole pixels, too
+    decayed: Side | None = None  # which of two files that were one has bytes that changed since
+    closely: bool = False  # the last five were looked for in the whole pixels, too
     colours: Colours | None = None
     frames_a: int = 1
     frames_b: int = 1
@@ -104,6 +105,8 @@ class Evidence:
             return None
         if self.frames_a != self.frames_b:
             return "a" if self.frames_a > self.frames_b else "b"
+        if self.decayed is not None:
+            return _OTHER[self.decayed]
         votes, opposed = 0, self.more_a >= MORE and self.more_b >= MORE
         finer = self._finer
         for side, more, seam, sign in (("a", self.more_a, self.seam_a, 1), ("b", self.more_b, self.seam_b, -1)):
@@ -152,6 +155,7 @@ class Evidence:
             no_finer=_OTHER[self.no_finer],
             blurred=_OTHER[self.blurred],
             saved_again=_OTHER[self.saved_again],
+            decayed=_OTHER[self.decayed],
             colours=self.colours and self.colours.reversed(),
             frames_a=self.frames_b,
             frames_b=self.frames_a,
@@ -201,7 +205,7 @@ class Evidence:
 _MOST = 1e9
 _NAMES = {field.name for field in fields(Evidence)}
 _NOTHING: dict[str, Any] = {field.name: field.default for field in fields(Evidence) if field.default is not MISSING}
-_SIDES = ("framed", "clean", "sharper", "noisier", "enlarged", "no_finer", "blurred", "saved_again")
+_SIDES = ("framed", "clean", "sharper", "noisier", "enlarged", "no_finer", "blurred", "saved_again", "decayed")
 _TOLD = ("frames_differ", "everywhere", "closely")
 _COUNTS = ("inliers", "matches", "frames_a", "frames_b")
 _SHARES = (

@@ -3,17 +3,18 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from neardup.actions import Outcome, Plan, Report, Step
+from neardup.actions import Along, Outcome, Plan, Report, Step
 from neardup.actions.trash import why_unsearched
 from neardup.output import Aside, Rendering
 from neardup.text import printable, show_bytes, show_count, show_path
 
 STEP_FIELDS = (
     "path", "keeper", "similarity", "relation", "change", "why", "size_bytes", "status", "reason", "target",
-    "lost", "notes",
+    "lost", "notes", "carried", "along", "freed_bytes",
 )  # fmt: skip
 UNDO_FIELDS = ("path", "status", "reason")
 _DONE = {
@@ -55,8 +56,11 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
     for kept in plan.kept:
         yield f"leave     {show_path(kept.path)}: {kept.reason}"
     lossy = sum(bool(step.lost) for step in plan.steps)
+    along = sum(len(step.along) for step in plan.steps)
     yield (
-        f"{show_count(len(plan.steps), 'file')}, {show_bytes(plan.size_bytes)}"
+        show_count(len(plan.steps), "file")
+        + (f" and {along:,} that belong to them" if along else "")
+        + f", {show_bytes(plan.freed_bytes)}"
         + (f"; {lossy:,} with something that the keeper has not" if lossy else "")
         + (f"; {len(plan.kept):,} left as they are" if plan.kept else "")
         + "."
@@ -68,8 +72,12 @@ def _facts(step: Step) -> str:
     parts = [f"{what} ({step.change})" if step.change else what, show_bytes(step.size_bytes)]
     if step.lost:
         parts.append("loses " + ", ".join(step.lost))
+    if step.carried:
+        parts.append(f"its keeper's sidecar gets {', '.join(step.carried.words())}")
     if step.why:
         parts.append(f"kept: {printable(step.why)}")
+    if step.along:
+        parts.append("with " + ", ".join(file.path.name for file in step.along))
     return "; ".join([*parts, *step.notes])
 
 
@@ -78,16 +86,21 @@ def render_applied(plan: Plan, report: Report, *, min_similarity: float | None, 
 
     index_option: what a command needs to find the same index: " --index DIR", or nothing
     """
-    return _rendering(plan, report, min_similarity, _applied_lines(report, index_option))
+    return _rendering(plan, report, min_similarity, _applied_lines(plan, report, index_option))
 
 
-def _applied_lines(report: Report, index_option: str) -> Iterator[str]:
-    for outcome in report.outcomes:
+def _applied_lines(plan: Plan, report: Report, index_option: str) -> Iterator[str]:
+    for outcome in (each for picture in report.outcomes for each in (picture, *picture.along)):
         if outcome.status != "done":
             yield Aside(f"{outcome.status}: {show_path(outcome.path)} {outcome.reason}")
     failed = f", {report.count('failed'):,} failed" if report.count("failed") else ""
     skipped = f", {report.count('skipped'):,} skipped" if report.count("skipped") else ""
-    yield f"{show_count(report.count('done'), 'file')} {_DONE[report.action]}{skipped}{failed}."
+    followed = sum(each.status == "done" for each in report.along)
+    along = f" and {followed:,} that belong to them" if followed else ""
+    yield f"{show_count(report.count('done'), 'file')}{along} {_DONE[report.action]}{skipped}{failed}."
+    steps = zip(plan.steps, report.outcomes, strict=False)  # no outcomes where there was nothing to do
+    if given := {step.keeper for step, outcome in steps if step.carried and outcome.status == "done"}:
+        yield f"Metadata was added to {show_count(len(given), 'sidecar')}."
     if report.count("done") and report.action == "trash" and (reason := why_unsearched()):
         yield Aside(f"'neardup undo' cannot take this back: {reason}.")
     elif report.count("done") and report.action != "delete":
@@ -104,16 +117,27 @@ def _rendering(plan: Plan, report: Report | None, min_similarity: float | None, 
         "applied": report is not None,
         "min_similarity": min_similarity,
         "files": len(steps),
+        "along": sum(len(step.along) for step in plan.steps),
         "size_bytes": plan.size_bytes,
+        "freed_bytes": plan.freed_bytes,
         "journal": str(report.journal) if report and report.journal else None,
         "steps": steps,
         "kept": [{"path": str(k.path), "keeper": str(k.keeper), "reason": k.reason} for k in plan.kept],
     }
-    rows = (step | {key: "; ".join(step[key]) for key in ("lost", "notes")} for step in steps)
+    rows = (_row(step, planned) for step, planned in zip(steps, plan.steps, strict=True))
     return Rendering([record], STEP_FIELDS, rows, lines)
 
 
+def _row(fields: dict[str, Any], step: Step) -> dict[str, Any]:
+    """For CSV, where lists are texts."""
+    carried = step.carried.words() if step.carried else []
+    along = "; ".join(str(file.path) for file in step.along)
+    texts = {"lost": "; ".join(step.lost), "notes": "; ".join(step.notes), "carried": "; ".join(carried)}
+    return fields | texts | {"along": along}
+
+
 def _step(step: Step, outcome: Outcome | None) -> dict[str, Any]:
+    followed = outcome.along if outcome else [None] * len(step.along)
     return {
         "path": str(step.path),
         "keeper": str(step.keeper),
@@ -127,6 +151,19 @@ def _step(step: Step, outcome: Outcome | None) -> dict[str, Any]:
         "target": str(outcome.target) if outcome and outcome.target else None,
         "lost": list(step.lost),
         "notes": list(step.notes),
+        "carried": asdict(step.carried) if step.carried else None,
+        "along": [_along(file, each) for file, each in zip(step.along, followed, strict=True)],
+        "freed_bytes": step.freed_bytes,
+    }
+
+
+def _along(file: Along, outcome: Outcome | None) -> dict[str, Any]:
+    return {
+        "path": str(file.path),
+        "size_bytes": file.size_bytes,
+        "status": outcome.status if outcome else "planned",
+        "reason": outcome.reason if outcome else None,
+        "target": str(outcome.target) if outcome and outcome.target else None,
     }
 
 

@@ -2,16 +2,18 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from neardup.actions import freed_by_default
 from neardup.durable import replacing
 from neardup.errors import BadInput, MissingPackage
 from neardup.groups import DuplicateGroup, Member
 from neardup.groups import Totals as LookTotals
+from neardup.groups.keep import KeepPolicy
 from neardup.output import Rendering, emit, note
 from neardup.text import plain, printable, show_bytes, show_count, show_path
 
@@ -29,12 +31,13 @@ class Totals:
 
     groups: int = 0
     images: int = 0
-    duplicate_bytes: int = 0  # of all members but the keepers
+    freed_bytes: int = 0  # what dedup would give back to the disk, were nothing else asked of it
+    keep: KeepPolicy = field(default_factory=KeepPolicy)
 
     def add(self, group: DuplicateGroup) -> None:
         self.groups += 1
         self.images += len(group.members)
-        self.duplicate_bytes += sum(member.size_bytes for member in group.members[1:])
+        self.freed_bytes += freed_by_default(group, self.keep)
 
     def count(self, groups: Iterable[DuplicateGroup]) -> Iterator[DuplicateGroup]:
         for group in groups:
@@ -45,19 +48,18 @@ class Totals:
         duplicates = self.images - self.groups
         return (
             f"{show_count(self.groups, 'group')} of {show_count(self.images, 'image')}:"
-            f" {show_count(duplicates, 'duplicate')}, {show_bytes(self.duplicate_bytes)}."
+            f" {show_count(duplicates, 'duplicate')}, {show_bytes(self.freed_bytes)} could be freed."
         )
 
 
-def render_groups(groups: Iterable[DuplicateGroup]) -> Rendering:
+def render_groups(groups: Iterable[DuplicateGroup], totals: Totals) -> Rendering:
     """As they come; text ends with the totals."""
     numbered = enumerate(groups, 1)
     records = (group_fields(number, group) for number, group in numbered)
-    return Rendering(records, FIELDS, _rows(numbered), _lines(numbered))
+    return Rendering(records, FIELDS, _rows(numbered), _lines(numbered, totals))
 
 
-def _lines(groups: Iterable[tuple[int, DuplicateGroup]]) -> Iterator[str]:
-    totals = Totals()
+def _lines(groups: Iterable[tuple[int, DuplicateGroup]], totals: Totals) -> Iterator[str]:
     for number, group in groups:
         totals.add(group)
         yield f"Group {number}"
@@ -66,12 +68,11 @@ def _lines(groups: Iterable[tuple[int, DuplicateGroup]]) -> Iterator[str]:
     yield str(totals)
 
 
-def write_group_file(groups: Iterable[DuplicateGroup], path: Path) -> Totals:
+def write_group_file(groups: Iterable[DuplicateGroup], path: Path, totals: Totals) -> None:
     """By the ending: .json (JSON Lines), .csv or .parquet. The file is whole, or as it was before.
 
     raises: BadInput, MissingPackage (Parquet needs pyarrow)
     """
-    totals = Totals()
     counted = totals.count(groups)
     try:
         with replacing(path) as file:
@@ -79,11 +80,10 @@ def write_group_file(groups: Iterable[DuplicateGroup], path: Path) -> Totals:
                 _write_parquet(counted, file)
             else:
                 text = TextIOWrapper(file, "utf-8", errors="backslashreplace", newline="")
-                emit(render_groups(counted), path.suffix.lower().removeprefix("."), text)
+                emit(render_groups(counted, Totals()), path.suffix.lower().removeprefix("."), text)
                 text.detach()
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}; choose another file") from error
-    return totals
 
 
 def check_ending(path: Path) -> None:

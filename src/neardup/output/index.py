@@ -75,13 +75,13 @@ def render_report(report: IndexReport, index: Path) -> Rendering:
         "indexed": report.indexed,
         "unchanged": report.unchanged,
         "removed": report.removed,
-        "too_old": report.too_old,
         "failed": [{"path": str(failure.path), "error": failure.error} for failure in report.failed],
         "passed_over": report.passed_over,
         "images": report.images,
         "seconds": round(report.seconds, 3),
         "images_per_second": round(report.images_per_second, 1),
         "away": [{"path": str(away.path), "images": away.images} for away in report.away],
+        "too_old": report.too_old,
     }
     row = record | {"failed": len(report.failed), "passed_over": passed_over, "away": len(report.away)}
     failures = list(_failures(report))

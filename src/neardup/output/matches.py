@@ -13,8 +13,8 @@ from neardup.output.index import show_kinds
 from neardup.text import show_count, show_path
 
 MATCH_FIELDS = (
-    "query", "query_label", "error", "candidates",
-    "path", "label", "similarity", "jaccard", "tables", "relation", "change",
+    "query", "error", "candidates", "path", "label", "similarity", "jaccard", "tables", "relation", "change",
+    "query_label",
 )  # fmt: skip
 
 

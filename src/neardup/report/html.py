@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from neardup import __version__
+from neardup.actions import Looks, freed_by_default
 from neardup.durable import replacing
 from neardup.embedding.hardware import cores
 from neardup.errors import BadInput, UnreadableImage
+from neardup.groups.keep import KeepPolicy
 from neardup.images import ByteBudget
 from neardup.report.thumbnails import Thumbnail, make_thumbnail
 from neardup.sources import is_record
@@ -31,6 +33,7 @@ from neardup.text import printable, show_bytes
 if TYPE_CHECKING:
     import jinja2
 
+    from neardup.actions.losses import Loss
     from neardup.groups import DuplicateGroup, Member
 
 # Longer edge in pixels and JPEG quality, up to so many bytes of report: browsers open some 200 MB at ease.
@@ -52,12 +55,12 @@ class Totals:
     edited: int = 0
     similar: int = 0
     near: int = 0  # nobody looked at the pictures
-    freed_bytes: int = 0  # of all of these but similar ones, which are no duplicates
+    freed_bytes: int = 0  # what dedup would give back to the disk, were nothing else asked of it
 
-    def add(self, group: "DuplicateGroup") -> None:
+    def add(self, group: "DuplicateGroup", freed: int) -> None:
         self.groups += 1
         self.images += len(group.members)
-        self.freed_bytes += _freed_bytes(group)
+        self.freed_bytes += freed
         for kind, images in group.kinds().items():
             setattr(self, kind, getattr(self, kind) + images)
 
@@ -70,23 +73,33 @@ class Drawn:
     problem: str = ""
 
 
+@dataclass(frozen=True)
+class Told:
+    """When an image was taken, and what would go with it."""
+
+    date: str | None
+    loss: "Loss"  # nothing of the keeper
+
+
 def write_report(
     groups: Iterable["DuplicateGroup"],
     path: Path,
     *,
     title: str = "Near-duplicate images",
     facts: Sequence[str] = (),
+    keep: KeepPolicy | None = None,
     threads: int | None = None,
 ) -> Totals:
     """Write the groups as one HTML file; returns what the page's head sums up.
 
     facts: short phrases for the line below the title: the index, the threshold, ...
+    keep:  by which the groups were found; what it protects cannot be freed
     Raises BadInput where the file cannot be written. `path` holds the old file or the new, whole.
     """
     totals = Totals()
     try:
         with tempfile.TemporaryFile(dir=path.parent) as body, replacing(path) as file:
-            _write_groups(groups, body, totals, threads)
+            _write_groups(groups, body, totals, keep or KeepPolicy(), threads)
             # The head says what the groups come to, so it is made last.
             _write_page(file, body, title, [*facts, f"{datetime.now():%Y-%m-%d %H:%M}"], totals)
     except OSError as error:
@@ -114,42 +127,57 @@ def _write_page(file: BinaryIO, body: BinaryIO, title: str, facts: Sequence[str]
     file.write(_template("tail.html").render(script=Markup(script)).encode())
 
 
-def _write_groups(groups: Iterable["DuplicateGroup"], file: BinaryIO, totals: Totals, threads: int | None) -> None:
+def _write_groups(
+    groups: Iterable["DuplicateGroup"], file: BinaryIO, totals: Totals, keep: KeepPolicy, threads: int | None
+) -> None:
     template = _template("group.html")
     with ThreadPoolExecutor(threads or cores()) as pool:
-        for group, drawn in _with_thumbnails(groups, pool, file):
-            totals.add(group)
+        for group, drawn, told in _with_thumbnails(groups, pool, file):
+            freed = freed_by_default(group, keep)
+            totals.add(group, freed)
             text = template.render(
                 number=totals.groups,
                 kinds=group.kinds(),
-                freed_bytes=_freed_bytes(group),
+                freed_bytes=freed,
                 count=len(group.members),
                 least=min(member.similarity for member in group.members),
-                images=[_shown(member, drawn[member.digest]) for member in group.members[:MOST_IMAGES]],
+                images=[
+                    _shown(member, drawn[member.digest], said)
+                    for member, said in zip(group.members[:MOST_IMAGES], told, strict=True)
+                ],
             )
             file.write(text.encode())
 
 
 def _with_thumbnails(
     groups: Iterable["DuplicateGroup"], pool: ThreadPoolExecutor, file: BinaryIO
-) -> Iterator[tuple["DuplicateGroup", dict[bytes, Drawn]]]:
-    """Each group with what its images look like, by digest: byte copies are decoded once."""
-    budget = ByteBudget()
-    waiting: deque[tuple[DuplicateGroup, dict[bytes, Future[Drawn]]]] = deque()
+) -> Iterator[tuple["DuplicateGroup", dict[bytes, Drawn], list[Told]]]:
+    """Each group with what its images look like, by digest (byte copies are decoded once), and what they say."""
+    budget, looks = ByteBudget(), Looks()
+    waiting: deque[tuple[DuplicateGroup, dict[bytes, Future[Drawn]], Future[list[Told]]]] = deque()
     pending = 0
     for group in groups:
         edge, quality = next((edge, quality) for edge, quality, limit in THUMBNAILS if file.tell() < limit)
         futures: dict[bytes, Future[Drawn]] = {}
         for digest, copies in _copies(group.members[:MOST_IMAGES]).items():
             futures[digest] = pool.submit(_draw, copies, edge, quality, budget)
-        waiting.append((group, futures))
+        waiting.append((group, futures, pool.submit(_tell, looks, group)))
         pending += len(futures)
         while pending > AHEAD:
-            first, drawing = waiting.popleft()
+            first, drawing, telling = waiting.popleft()
             pending -= len(drawing)
-            yield first, {digest: future.result() for digest, future in drawing.items()}
-    for first, drawing in waiting:
-        yield first, {digest: future.result() for digest, future in drawing.items()}
+            yield first, _results(drawing), telling.result()
+    for first, drawing, telling in waiting:
+        yield first, _results(drawing), telling.result()
+
+
+def _results(drawing: dict[bytes, "Future[Drawn]"]) -> dict[bytes, Drawn]:
+    return {digest: future.result() for digest, future in drawing.items()}
+
+
+def _tell(looks: Looks, group: "DuplicateGroup") -> list[Told]:
+    losses = looks.losses.of_group(group.members, group.keeper, looks.digests, MOST_IMAGES)
+    return [Told(looks.losses.date(member), loss) for member, loss in zip(group.members, losses, strict=False)]
 
 
 def _copies(members: Sequence["Member"]) -> dict[bytes, list[Path]]:
@@ -171,7 +199,7 @@ def _draw(copies: Sequence[Path], edge: int, quality: int, budget: ByteBudget) -
     return Drawn(None, problem)
 
 
-def _shown(member: "Member", drawn: Drawn) -> dict[str, Any]:
+def _shown(member: "Member", drawn: Drawn, told: Told) -> dict[str, Any]:
     """What the template says of an image."""
     path = member.path
     is_there = os.access(path, os.F_OK) or is_record(path)
@@ -186,16 +214,15 @@ def _shown(member: "Member", drawn: Drawn) -> dict[str, Any]:
         "height": member.height,
         "size_bytes": member.size_bytes,
         "date": show_date(member.mtime_ns),
+        "taken": told.date and printable(told.date[:16]),
+        "lost": [printable(phrase) for phrase in told.loss.lost] if is_there else [],
+        "notes": [printable(phrase) for phrase in told.loss.notes] if is_there else [],
         "kind": member.kind,
         "change": member.change and printable(member.change),
         "shows_more": member.shows_more and printable(member.shows_more),
         "why": member.why and printable(member.why),
         "similarity": member.similarity,
     }
-
-
-def _freed_bytes(group: "DuplicateGroup") -> int:
-    return sum(member.size_bytes for member in group.members[1:] if member.kind != "similar")
 
 
 def show_date(mtime_ns: int) -> str:

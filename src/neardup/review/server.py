@@ -10,14 +10,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neardup.actions import Looks
 from neardup.errors import BadInput, NeardupError, UnreadableImage
 from neardup.groups import DuplicateGroup
 from neardup.interrupts import sigterm_interrupts
 from neardup.matching.evidence import Relation
+from neardup.reading import parse_json
 from neardup.report.html import show_date
 from neardup.review.pictures import EDGES, Pictures
 from neardup.review.security import Guard
-from neardup.review.session import MARKS, Refused, Review
+from neardup.review.session import MARKS, Refused, Review, staying
 from neardup.sources import is_record
 from neardup.text import printable, show_bytes
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from waitress.server import BaseWSGIServer  # type: ignore[import-untyped,unused-ignore]
 
 LARGEST_REQUEST_BYTES = 1 << 16
+# A browser has a handful; anything else on this computer may open many and say nothing, and they cost descriptors.
+CONNECTIONS, IDLE_SECONDS = 500, 5
 EXACT: tuple[Relation, ...] = ("exact",)
 # Whatever a copy shows, its keeper shows; never what was edited.
 COPIES: tuple[Relation, ...] = ("exact", "copy")
@@ -60,6 +64,12 @@ def create_app(review: Review, guard: Guard) -> "flask.Flask":
             flask.abort(404)
         return _details(review, group)
 
+    @app.get("/api/groups/<int:group>/losses")
+    def losses(group: int) -> dict[str, Any]:
+        if group >= len(review.groups):
+            flask.abort(404)
+        return _losses(review, group)
+
     @app.get("/api/find")
     def find() -> dict[str, Any]:
         return {"groups": review.find(flask.request.args.get("path", ""))}
@@ -91,7 +101,7 @@ def create_app(review: Review, guard: Guard) -> "flask.Flask":
 
     @app.post("/api/marks")
     def mark() -> dict[str, Any]:
-        group, member, mark = _wanted(flask.request.get_json())
+        group, member, mark = _wanted(_sent())
         if not _has(review, group, member or 0):
             flask.abort(404)
         if member is None:
@@ -102,15 +112,15 @@ def create_app(review: Review, guard: Guard) -> "flask.Flask":
 
     @app.post("/api/accept-exact")
     def accept_exact() -> dict[str, Any]:
-        return _changed(review, review.accept(EXACT, _within(flask.request.get_json())))
+        return _changed(review, review.accept(EXACT, _within(_sent())))
 
     @app.post("/api/accept-copies")
     def accept_copies() -> dict[str, Any]:
-        return _changed(review, review.accept(COPIES, _within(flask.request.get_json())))
+        return _changed(review, review.accept(COPIES, _within(_sent())))
 
     @app.post("/api/keep-only")
     def keep_only() -> dict[str, Any]:
-        group, member, _ = _wanted({**_object(flask.request.get_json()), "mark": None})
+        group, member, _ = _wanted({**_object(_sent()), "mark": None})
         if member is None or not _has(review, group, member):
             flask.abort(404)
         review.keep_only(group, member)
@@ -127,7 +137,7 @@ def create_app(review: Review, guard: Guard) -> "flask.Flask":
         return {
             "command": printable(review.command),
             "steps": len(plan.steps),
-            "size": show_bytes(plan.size_bytes),
+            "size": show_bytes(plan.freed_bytes),
             "kept": [{"reason": printable(reason), "images": images} for reason, images in reasons.most_common()],
         }
 
@@ -150,13 +160,26 @@ def open_server(review: Review, *, port: int) -> tuple["BaseWSGIServer", Guard]:
     # The guard must know the port, and the port is known once it is taken: the application is set after that.
     try:
         server = waitress.create_server(
-            _not_yet, host="127.0.0.1", port=port, threads=6, ident="", clear_untrusted_proxy_headers=True
-        )
+            _not_yet, host="127.0.0.1", port=port, threads=6, ident="", clear_untrusted_proxy_headers=True,
+            connection_limit=_connections(), channel_timeout=IDLE_SECONDS, cleanup_interval=1, asyncore_use_poll=True,
+            # Larger ones are refused by what they say of themselves, before they are read and kept.
+            max_request_header_size=LARGEST_REQUEST_BYTES, max_request_body_size=LARGEST_REQUEST_BYTES,
+        )  # fmt: skip
     except OSError as error:
         raise BadInput(f"port {port}: {error.strerror}; choose another one with --port, or leave it out") from error
     guard = Guard(int(server.effective_port))
     server.application = create_app(review, guard)
     return server, guard
+
+
+def _connections() -> int:
+    """As many as there are descriptors for: one that cannot be accepted would be tried again without a pause."""
+    try:
+        import resource
+    except ImportError:  # not on this system
+        return CONNECTIONS
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return CONNECTIONS if most == resource.RLIM_INFINITY else max(10, min(CONNECTIONS, most // 2))
 
 
 def serve(server: "BaseWSGIServer", page: str | None) -> None:
@@ -173,6 +196,16 @@ def serve(server: "BaseWSGIServer", page: str | None) -> None:
         pass
     finally:
         server.close()
+
+
+def _sent() -> Any:
+    """The JSON of the request at hand."""
+    import flask
+
+    try:
+        return parse_json(flask.request.get_data())
+    except ValueError:
+        flask.abort(400)
 
 
 def _not_yet(environ: object, start_response: object) -> list[bytes]:
@@ -247,6 +280,22 @@ def _summary(review: Review, number: int) -> dict[str, Any]:
         "marks": marks,
         "decided": review.is_decided(number),
     }
+
+
+def _losses(review: Review, number: int) -> dict[str, Any]:
+    """When each image was taken, and what would go with it for the one that stays: the files are read for this."""
+    members, looks = review.groups[number].members, Looks()
+    stays = staying(review.marks(number)) or 0
+    losses = looks.losses.of_group(members, members[stays], looks.digests, len(members))
+    images = [
+        {
+            "taken": (date := looks.losses.date(member)) and printable(date),
+            "lost": [printable(phrase) for phrase in loss.lost],
+            "notes": [printable(phrase) for phrase in loss.notes],
+        }
+        for member, loss in zip(members, losses, strict=True)
+    ]
+    return {"group": number, "keeper": stays, "images": images}
 
 
 def _details(review: Review, number: int) -> dict[str, Any]:

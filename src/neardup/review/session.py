@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from neardup.actions import Action, Plan, load_plan, make_plan, save_plan
+from neardup.actions import Action, Looks, Plan, complete, load_plan, plan_pictures, save_plan
+from neardup.actions.savings import freed_bytes
 from neardup.errors import BadInput, NeardupError
 from neardup.groups import DuplicateGroup, Member, pairs_of_group
 from neardup.groups.keep import KeepPolicy
@@ -46,7 +47,7 @@ class Totals:
     groups: int
     decided: int  # groups with a mark on every image that needs one
     drops: int
-    drop_bytes: int
+    drop_bytes: int  # what the disk gets back for these
     different: int  # images told to be no duplicates
 
 
@@ -67,16 +68,18 @@ class Review:
         plan_path: Path,
         action: Action = "trash",
         to: Path | None = None,
+        root: Path | None = None,
         keep: KeepPolicy | None = None,
     ) -> None:
         """folder: the index, which keeps the verdicts. plan_path: where the plan is, from an earlier review perhaps.
-        Raises BadInput, DamagedIndex."""
+        root: below it files keep their place when they are moved to `to`. Raises BadInput, DamagedIndex."""
         self.folder = folder
         self.plan_path = plan_path
         self.groups: Sequence[DuplicateGroup] = tuple(groups)
         self._action: Action = action
-        self._to = to
+        self._to, self._root = to, root.absolute() if root else None
         self._keep = keep
+        self._looks = Looks()
         self._lock = threading.RLock()
         self._saving = threading.Lock()
         self._timer: threading.Timer | None = None
@@ -87,6 +90,7 @@ class Review:
         self._undo: list[_Change] = []
         self._verdicts: dict[Pair, Verdict] = load_verdicts(folder)
         self._plans: dict[int, tuple[Marks, Plan]] = {}
+        self._freed: dict[int, tuple[Marks, int]] = {}
         dropped = self._planned_before()
         self._marks = [self._marks_before(group, dropped) for group in self.groups]
 
@@ -139,19 +143,25 @@ class Review:
 
     def totals(self) -> Totals:
         with self._lock:
-            drops = [
-                member.size_bytes
-                for group, marks in zip(self.groups, self._marks, strict=True)
-                for member, mark in zip(group.members, marks, strict=True)
-                if mark == "drop"
-            ]
             return Totals(
                 groups=len(self.groups),
                 decided=sum(self.is_decided(number) for number in range(len(self.groups))),
-                drops=len(drops),
-                drop_bytes=sum(drops),
+                drops=sum(marks.count("drop") for marks in self._marks),
+                drop_bytes=sum(self._freed_by(number) for number in range(len(self.groups))),
                 different=sum(marks.count("not") for marks in self._marks),
             )
+
+    def _freed_by(self, number: int) -> int:
+        """What the disk gets back for the dropped images of a group; asked of it once, unless the marks change."""
+        marks = self._marks[number]
+        if "drop" not in marks:
+            return 0
+        known = self._freed.get(number)
+        if known is None or known[0] != marks:
+            members = zip(self.groups[number].members, marks, strict=True)
+            freed = freed_bytes([member.path for member, mark in members if mark == "drop"])
+            known = self._freed[number] = marks, sum(each or 0 for each in freed)
+        return known[1]
 
     def mark(self, group: int, member: int, mark: Mark | None) -> None:
         """Mark one image; None takes its mark away. "not" and "later" on the keeper are about the whole group.
@@ -348,12 +358,13 @@ class Review:
                 group = without_dropped(self.groups[number], marks)
                 known = self._plans[number] = (
                     marks,
-                    make_plan([group], self._action, to=self._to, keep=self._keep),
+                    plan_pictures([group], self._action, to=self._to, root=self._root, keep=self._keep),
                 )
             parts.append(known[1])
         steps = tuple(step for part in parts for step in part.steps)
         kept = tuple(kept for part in parts for kept in part.kept)
-        return Plan(self._action, steps, kept, self._to.absolute() if self._to else None)
+        to = self._to.absolute() if self._to else None
+        return complete(Plan(self._action, steps, kept, to, self._root), self._looks)
 
 
 def staying(marks: Sequence[Mark | None]) -> int | None:

@@ -30,6 +30,8 @@ LIMIT_BYTES = 64 * 2**20
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PORTS = {"http": 80, "https": 443}
 _BLOCK_BYTES = 65536
+# What may come beside the body: headers, and the sizes of chunks as often as the body again.
+_HEAD_BYTES = 2**20
 
 
 def fetch_image(
@@ -56,7 +58,9 @@ def fetch_image(
         raise BadInput(
             f"{target.shown}: its certificate is not trusted ({error.verify_message}); download it"
         ) from error
-    except (OSError, http.client.HTTPException, zlib.error) as error:
+    except BadInput:
+        raise
+    except Exception as error:  # what a server answers makes http.client raise nearly everything
         said = " ".join(str(error).split()) or type(error).__name__
         raise BadInput(f"{target.shown}: cannot be fetched ({said}); check the address, or download it") from error
     raise BadInput(f"{first.shown}: more than {MAX_REDIRECTS} redirects; give the address of the image itself")
@@ -86,6 +90,8 @@ class _Target:
             parts = urlsplit(url)
             port, host = parts.port, parts.hostname or ""
             host = host if ":" in host else host.encode("idna").decode("ascii")
+            path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
+            query = "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~?") if parts.query else ""
         except ValueError as error:  # UnicodeError is one
             raise BadInput("a URL that cannot be understood; check host and port") from error
         if parts.scheme not in _PORTS:
@@ -94,8 +100,6 @@ class _Target:
             raise BadInput("a URL without a host; give it in full, as in https://example.org/photo.jpg")
         if parts.username is not None or parts.password is not None:
             raise BadInput(f"a URL with a name or password for {host}; download the image, and give the file")
-        path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
-        query = "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~?") if parts.query else ""
         return cls(url, parts.scheme, host, _PORTS[parts.scheme] if port is None else port, path + query)
 
 
@@ -105,7 +109,7 @@ def _request(target: _Target, allow_private: bool, limit_bytes: int, deadline: f
         connection = http.client.HTTPConnection(target.host, target.port)
         connection.default_port = _PORTS[target.scheme]  # decides whether the Host header names the port
         # Reads come through `makefile`, writes through `sendall`; there is nothing else that it asks of a socket.
-        connection.sock = cast(socket.socket, _DeadlineSocket(connected, deadline))
+        connection.sock = cast(socket.socket, _BoundedSocket(connected, deadline, 2 * limit_bytes + _HEAD_BYTES))
         headers = {"Accept": "image/*, */*;q=0.5", "Accept-Encoding": "identity", "User-Agent": "neardup"}
         connection.request("GET", target.path, headers=headers | {"Connection": "close"})
         with connection.getresponse() as response:
@@ -220,33 +224,38 @@ def _remaining(deadline: float) -> float:
     return remaining
 
 
-class _DeadlineSocket:
-    """A socket whose every operation ends by the deadline, however slowly the bytes drip."""
+class _BoundedSocket:
+    """A socket whose every operation ends by the deadline, however slowly the bytes drip, and that gives so many.
 
-    def __init__(self, connected: socket.socket, deadline: float) -> None:
-        self._connected = connected
-        self._deadline = deadline
+    http.client alone would read a chunk of size -1 to its end, into memory.
+    """
+
+    def __init__(self, connected: socket.socket, deadline: float, most_bytes: int) -> None:
+        self._connected, self._deadline, self._most_bytes = connected, deadline, most_bytes
 
     def sendall(self, data: bytes) -> None:
         self._connected.settimeout(_remaining(self._deadline))
         self._connected.sendall(data)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_DeadlineReader(self._connected, self._deadline))
+        return io.BufferedReader(_BoundedReader(self._connected, self._deadline, self._most_bytes))
 
     def close(self) -> None:
         """The `with` around the connection closes; the response may still be reading."""
 
 
-class _DeadlineReader(io.RawIOBase):
-    def __init__(self, connected: socket.socket, deadline: float) -> None:
+class _BoundedReader(io.RawIOBase):
+    def __init__(self, connected: socket.socket, deadline: float, most_bytes: int) -> None:
         super().__init__()
-        self._connected = connected
-        self._deadline = deadline
+        self._connected, self._deadline, self._left = connected, deadline, most_bytes
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
+        if not self._left:
+            raise OSError("the server sends without end")
         self._connected.settimeout(_remaining(self._deadline))
-        return self._connected.recv_into(memoryview(buffer))
+        received = self._connected.recv_into(memoryview(buffer)[: self._left])
+        self._left -= received
+        return received

@@ -10,6 +10,7 @@ from neardup.errors import BadInput, UnreadableImage
 from neardup.images import MAX_FILE_BYTES
 
 STDIN = "-"
+_LONGEST_PATH_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ def _parts(stream: BinaryIO, end: bytes) -> Iterator[bytes]:
     rest = b""
     while block := stream.read(1 << 16):
         *parts, rest = (rest + block).split(end)
+        if len(rest) > _LONGEST_PATH_BYTES:
+            raise BadInput("what comes on standard input is no list of paths; give one path a line")
         yield from parts
     yield rest
 

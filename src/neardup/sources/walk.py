@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from neardup.images.find import Finder, identity, is_file
@@ -47,6 +47,11 @@ class Walk:
     def volumes(self) -> list[Path]:
         """Folders below the roots that begin another volume: a disk that may be away another day."""
         return self._finder.volumes
+
+    @property
+    def set_aside(self) -> Sequence[Path]:
+        """Folders that `dedup` moved duplicates to, which are left out where they are not roots themselves."""
+        return [folder for folder in dict.fromkeys(self._finder.set_aside) if folder not in self._is_file]
 
     def __iter__(self) -> Iterator[ImageFile]:
         if self._leave_out is not None:

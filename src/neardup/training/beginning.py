@@ -16,10 +16,12 @@ from neardup.durable import replace_file
 from neardup.embedding.architecture import Architecture
 from neardup.embedding.weights import Weights
 from neardup.errors import BadInput
+from neardup.reading import read_json
 from neardup.text import said
 from neardup.training.recipe import Recipe
 
 CHECKPOINT = "checkpoint.npz"
+_MOST_BYTES = 1 << 28
 ANEW = "give another OUTPUT to begin anew"
 
 
@@ -59,7 +61,7 @@ class Beginning:
     @classmethod
     def read(cls, output: Path) -> "Beginning":
         try:
-            described, listed = (json.loads((output / name).read_text()) for name in ("recipe.json", "photos.json"))
+            described, listed = (read_json(output / name, _MOST_BYTES) for name in ("recipe.json", "photos.json"))
             photos, labels = tuple(map(str, listed["photos"])), tuple(map(str, listed["labels"]))
             recipe, architecture = dict(described["recipe"]), dict(described["architecture"])
             return cls(str(described["objective"]), recipe, architecture, described["start"], photos, labels)

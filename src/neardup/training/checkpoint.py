@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from neardup.durable import replacing
 from neardup.embedding.weights import Weights, check_weights
 from neardup.errors import BadInput
+from neardup.reading import open_regular
 from neardup.training.network import Network
 
 
@@ -67,7 +68,7 @@ class Checkpoint:
     def read(cls, path: Path) -> "Checkpoint":
         """Raises BadInput for a file that is damaged, or none of these."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open_regular(path) as opened, np.load(opened, allow_pickle=False) as file:
                 parts: dict[str, dict[str, NDArray[Any]]] = {"state": {}, "average": {}, "memory": {}}
                 for name in file.files:
                     part, _, rest = name.partition("/")

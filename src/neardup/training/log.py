@@ -1,11 +1,14 @@
 """log.csv of a training run: a row per step, with a validation's figures where there was one."""
 
 import csv
+import io
 from pathlib import Path
 
 from neardup.durable import replace_file
 from neardup.errors import BadInput
+from neardup.reading import read_regular
 
+_MOST_BYTES = 1 << 28
 ALWAYS = ("step", "loss", "views_per_second")
 
 Row = dict[str, float]
@@ -28,10 +31,10 @@ def best_row(rows: list[Row], figure: str, lower_is_better: bool) -> Row:
 def _rows(path: Path) -> list[Row]:
     """A last line that a crash cut short is left out."""
     try:
-        with path.open(newline="") as file:
-            whole = [row for row in csv.DictReader(file) if None not in row.values()]
-            return [{name: float(value) for name, value in row.items() if value} for row in whole]
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        text = read_regular(path, _MOST_BYTES).decode()
+        whole = [row for row in csv.DictReader(io.StringIO(text, newline="")) if None not in row.values()]
+        return [{name: float(value) for name, value in row.items() if value} for row in whole]
+    except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
         raise BadInput(f"{path}: not the log of a training run ({error})") from error
 
 

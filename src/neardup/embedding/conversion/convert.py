@@ -1,7 +1,6 @@
 """`convert-trt`: choose a route, convert, verify, register."""
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +30,7 @@ from neardup.embedding.variants import (
 )
 from neardup.errors import BadInput, ConversionFailed, EngineUnavailable
 from neardup.packages import require_packages
+from neardup.scratch import temporary_folder
 
 ROUTES = ("auto", "tf-trt", "onnx")
 
@@ -144,8 +144,7 @@ def _by_tf_trt(
     folder = (out or cache_folder(model) / target.key(short)).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     say(f"Building TensorRT {target.tensorrt} engines for {target.gpu}: this takes minutes.")
-    with tempfile.TemporaryDirectory(prefix="neardup-trt-") as name:
-        scratch = Path(name)
+    with temporary_folder("neardup-trt-") as scratch:
         np.save(scratch / "samples.npy", samples, allow_pickle=False)
         job = Job(
             str(model.folder.absolute()), str(folder), precision, max_engines,

@@ -3,7 +3,8 @@
 from neardup.embedding.engines import keras_example, onnx, onnx_cuda, openvino, tensorflow, tensorrt, tf_trt
 from neardup.embedding.engines.spec import Engine, EngineSpec
 from neardup.embedding.model import Model
-from neardup.errors import BadInput, EngineUnavailable, MissingPackage
+from neardup.errors import BadInput, EngineFailed, EngineUnavailable, MissingPackage, NeardupError
+from neardup.text import said
 
 ENGINES: dict[str, EngineSpec] = {
     module.SPEC.name: module.SPEC for module in (keras_example, tensorflow, onnx, openvino, onnx_cuda, tensorrt, tf_trt)
@@ -15,7 +16,8 @@ __all__ = ["ENGINES", "Engine", "EngineSpec", "load_engine"]
 def load_engine(name: str, model: Model, threads: int | None = None, precision: str | None = None) -> Engine:
     """Load a model on an engine; see `Load` for what the arguments mean.
 
-    Raises BadInput for an unknown name, EngineUnavailable, with what is missing, where the engine cannot run here.
+    Raises BadInput for an unknown name, EngineUnavailable, with what is missing, where the engine cannot run here,
+    EngineFailed where it should and does not.
     """
     if name not in ENGINES:
         raise BadInput(f"no engine named {name!r}; there are {', '.join(ENGINES)}")
@@ -28,3 +30,11 @@ def load_engine(name: str, model: Model, threads: int | None = None, precision: 
         return spec.load(model, threads, precision)
     except (EngineUnavailable, MissingPackage) as error:
         raise EngineUnavailable(f"engine {name}: {error}") from error
+    except NeardupError:
+        raise
+    except MemoryError as error:
+        raise EngineFailed(f"engine {name}: not enough memory to load model {model.name}") from error
+    except Exception as error:  # those of runtimes share no base class
+        raise EngineFailed(
+            f"engine {name}: cannot load model {model.name} ({said(error)}); try another engine"
+        ) from error

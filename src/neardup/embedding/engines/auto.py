@@ -11,7 +11,7 @@ from neardup.embedding.agreement import AGREEMENT, similarities
 from neardup.embedding.engines import Engine, load_engine
 from neardup.embedding.hardware import has_bfloat16
 from neardup.embedding.model import Model, SavedModel
-from neardup.errors import EngineUnavailable
+from neardup.errors import EngineFailed, EngineUnavailable
 from neardup.packages import is_installed
 
 AUTO = "auto"
@@ -62,7 +62,7 @@ class AutoEngine:
     def _choose(self, pixels: NDArray[np.uint8]) -> Engine:
         try:
             faster = load_engine("openvino", self._model, self._threads, "bf16")
-        except EngineUnavailable:
+        except (EngineUnavailable, EngineFailed):
             return self._start
         # The median: a picture of one colour among them says nothing about the model.
         similarity = np.median(similarities(faster.run(pixels), self._start.run(pixels)))

@@ -14,6 +14,7 @@ const state = {
   image: 1,
   view: "picture",
   details: new Map(),
+  losses: new Map(), // by group and image that stays
 };
 
 // One act after the other: a key pressed while a decision is on its way is meant for what comes after it.
@@ -53,6 +54,18 @@ async function detailsOf(group) {
     asked.catch(() => state.details.delete(group));
   }
   return state.details.get(group);
+}
+
+// When each image was taken, and what would go with it for the one that stays: the files are read for this.
+function lossesOf(group) {
+  const key = `${group}/${stayingOf(group)}`;
+  if (!state.losses.has(key)) {
+    if (state.losses.size > 40) state.losses.delete(state.losses.keys().next().value);
+    const asked = ask(`/api/groups/${group}/losses`);
+    state.losses.set(key, asked);
+    asked.catch(() => state.losses.delete(key));
+  }
+  return state.losses.get(key);
 }
 
 const imageOf = (group, image, size) => `/images/${group}/${image}/${size}`;
@@ -266,7 +279,7 @@ function showSide(figure, details, number, other, view) {
       make("span", { className: better(image.size_bytes, against.size_bytes), textContent: image.size }),
       make("span", { className: better(against.mtime_s, image.mtime_s), textContent: image.date }),
       image.label ? make("span", { textContent: image.label }) : null),
-    saidOf(details, number)));
+    saidOf(details, number), toldOf(details, number)));
   picture.addEventListener("load", () => grow(picture));
   picture.addEventListener("click", (event) => zoomAt(picture, event));
   picture.addEventListener("pointermove", (event) => { if (zoomed()) lookAt(picture, event); });
@@ -281,6 +294,20 @@ function saidOf(details, number) {
     image.change ? make("span", { textContent: against + image.change }) : null,
     image.shows_more ? make("span", { className: "more", textContent: `Only here: ${image.shows_more}` }) : null,
     image.why ? make("span", { textContent: `${details.images[0].name} comes first: ${image.why}` }) : null);
+}
+
+// Comes a moment later than the picture.
+function toldOf(details, number) {
+  const told = make("div", { className: "said told" });
+  lossesOf(details.group).then(({ images }) => {
+    const { taken, lost, notes } = images[number];
+    told.replaceChildren(...[
+      taken ? make("span", { textContent: `Taken ${taken}` }) : null,
+      lost.length ? make("span", { className: "more", textContent: `Loses ${lost.join(", ")}` }) : null,
+      ...notes.map((note) => make("span", { textContent: note })),
+    ].filter(Boolean));
+  }).catch(() => {}); // the rest of the page goes on, and says when the server is gone
+  return told;
 }
 
 // ---- closer, both in step ----

@@ -26,6 +26,7 @@ COMMANDS = (
     "review",
     "explain",
     "info",
+    "export",
     "evaluate",
     "convert-trt",
     "bench",

@@ -160,6 +160,14 @@ class Index:
         belong to images that are gone: `live_rows` has the others."""
         return [segment.embeddings for segment in self._segments]
 
+    def embeddings_of(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """The embeddings of ascending rows, of which some may come twice: (k, dim) float16."""
+        assert self.model is not None
+        result = np.empty((len(rows), self.model.dim), np.float16)
+        for segment, where, local in self._by_segment(rows):
+            result[where] = segment.embeddings[local]
+        return result
+
     @property
     def notes(self) -> Notes:
         """What is known of contents beside their embeddings, in the same snapshot."""

@@ -15,6 +15,7 @@ EXTRAS = {
     "onnx": "tensorflow",
     "openvino": "openvino",
     "pyarrow": "parquet",
+    "ray": "ray",
     "imagehash": "baselines",
     "pdqhash": "baselines",
 }

@@ -73,6 +73,7 @@ class Prepared:
     margin: float = 0.0  # share of the area that is a flat margin
     pixels: NDArray[np.uint8] | None = None  # None where the content is known, or unreadable
     parts: NDArray[np.uint8] | None = None  # (parts, size, size, 3), where they were asked for
+    embeddings: NDArray[np.floating] | None = None  # (1 + parts, dim), in place of pixels where a worker embeds, too
     error: str | None = None
     lasting: bool = False  # the error is the content's, and reading again would not mend it
 

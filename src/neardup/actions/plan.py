@@ -16,6 +16,7 @@ from neardup.groups.keep import KeepPolicy
 from neardup.images import modified_ns
 from neardup.matching.evidence import RELATIONS, Relation
 from neardup.matching.words import SAME_FILE
+from neardup.sources.objects import is_object_path
 from neardup.text import said
 
 Action = Literal["report", "trash", "move", "hardlink", "symlink", "reflink", "delete"]
@@ -170,6 +171,8 @@ def _shows_more(member: Member, edited: bool) -> str | None:
 
 def _difference(member: Member) -> str | None:
     """How a file is no longer what was indexed, by its stat alone; None when nothing shows."""
+    if is_object_path(member.path):
+        return "is in object storage, where nothing is changed"
     try:
         found = member.path.lstat()
     except OSError as error:

@@ -4,15 +4,17 @@ neighbours (candidates by cosine) ─▶ links (looked at: matching) ─▶ ties
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neardup.embedding.hardware import cores
 from neardup.errors import BadInput
+from neardup.groups.ahead import Ahead, Workers
 from neardup.groups.assign import Assignment, Group, Ties
 from neardup.groups.folders import FolderRule, number_folders
 from neardup.groups.images import Images
@@ -20,7 +22,7 @@ from neardup.groups.keep import KeepPolicy, keep_order
 from neardup.groups.links import Links, Totals, confirm
 from neardup.groups.looking import Looker, Progress
 from neardup.groups.members import DuplicateGroup, Member, pairs_of_group
-from neardup.groups.neighbours import Neighbours, neighbours_of, pairs_above, propose
+from neardup.groups.neighbours import Neighbours, Pairs, neighbours_of, pairs_above, propose
 from neardup.groups.standing import Compare, Standing, settle, standing_of
 from neardup.groups.ties import ConfirmedTies, CosineTies, relation_to_keeper
 from neardup.groups.units import Units
@@ -47,6 +49,7 @@ def find_groups(
     folders: FolderRule | None = None,
     verdicts: Mapping[Pair, Verdict] | None = None,
     threads: int | None = None,
+    workers: Workers | None = None,
     on_progress: Progress = lambda done, total: None,
     on_totals: Callable[[Totals], None] = lambda totals: None,
 ) -> Iterator[DuplicateGroup]:
@@ -55,6 +58,7 @@ def find_groups(
     min_similarity: trust the embedding alone, at this cosine; None: look at the pictures
     similar:    let a keeper take in what shows the same scene, too
     verdicts:   those to honour; None: the index's own
+    workers:    do what can be done in advance; the groups are the same
     on_totals:  called once, before the first group, with what looking at the pictures came to
     Memory: the embeddings once more as float16, some 200 bytes and the path for each image, 50 for each candidate, and
     at most 1.7 GiB of pictures and keypoints. What was found is kept in the index. Raises BadInput, DamagedIndex.
@@ -71,7 +75,13 @@ def find_groups(
         if min_similarity is not None:
             found, compare = run.by_cosine(min_similarity), None
         else:
-            found, compare = run.by_looking(looker, similar, threads or cores(), on_progress, on_totals)
+            ahead = None if workers is None else Ahead(images, looker, workers)
+            propose_pairs = partial(propose, images, None if workers is None else workers.exact_pairs)
+            found, compare = run.by_looking(
+                propose_pairs, looker, similar, threads or cores(), ahead, on_progress, on_totals
+            )
+            if ahead is not None:
+                ahead.pixels(_to_compare_by_pixels(images, found))
         found.sort(key=lambda group: images.paths[group.members[0]])
         for group in found:
             yield _described(images, units, looker, group, compare)
@@ -91,20 +101,26 @@ class _Run:
 
     def by_looking(
         self,
+        propose_pairs: Callable[[], tuple[Pairs, float]],
         looker: Looker,
         similar: bool,
         threads: int,
+        ahead: Ahead | None,
         on_progress: Progress,
         on_totals: Callable[[Totals], None],
     ) -> tuple[list[Group], Compare]:
-        pairs, floor = propose(self.images)
+        pairs, floor = propose_pairs()
+        in_order = ahead.candidates if ahead else None
         margins = _shared_margins(self.images, neighbours_of(pairs, len(self.images)))
         with without_blas_threads(), ThreadPoolExecutor(threads, "look") as pool:
-            links = confirm(self.images, pairs, looker, pool, floor=floor, on_progress=on_progress)
+            links = confirm(self.images, pairs, looker, pool, floor=floor, in_order=in_order, on_progress=on_progress)
             ties = ConfirmedTies(self.images, links, looker, similar=similar)
             standing = standing_of(links, len(self.images))
             order = self._order(margins, standing)
-            settle(standing, self._components(links, order), ties.look, pool, by_origin=self.keep.order == "best")
+            components = self._components(links, order)
+            if ahead is not None:
+                ahead.with_firsts(components, ties)
+            settle(standing, components, ties.look, pool, by_origin=self.keep.order == "best")
             on_totals(links.totals)
             return self._assign(ties, self._order(margins, standing)), ties.evidence
 
@@ -150,6 +166,18 @@ def _shared_margins(images: Images, neighbours: Neighbours) -> NDArray[np.float3
     return shared[images.contents]
 
 
+def _to_compare_by_pixels(images: Images, groups: Iterable[Group]) -> Iterator[int]:
+    for group in groups:
+        keeper, *others = images.contents[list(group.members)].tolist()
+        for content in others:
+            if _may_be_same_pixels(images, images.similarity(content, keeper), keeper, content):
+                yield from (keeper, content)
+
+
+def _may_be_same_pixels(images: Images, similarity: float, keeper: int, content: int) -> bool:
+    return content != keeper and similarity >= _SAME and images.size(keeper) == images.size(content)
+
+
 def _described(images: Images, units: Units, looker: Looker, group: Group, compare: Compare | None) -> DuplicateGroup:
     """compare: where the pictures were looked at"""
     first, *others = group.members
@@ -192,7 +220,7 @@ def _compared(
         return replace(member, change=SAME_FILE)
     size_a, size_b = images.size(keeper), images.size(content)
     a, b = min(keeper, content), max(keeper, content)
-    if member.similarity >= _SAME and size_a == size_b and looker.shows_same_pixels(a, b):
+    if _may_be_same_pixels(images, member.similarity, keeper, content) and looker.shows_same_pixels(a, b):
         return replace(member, relation="exact", change=SAME_PIXELS)
     found = compare(keeper, content) if compare is not None else None
     if found is None:

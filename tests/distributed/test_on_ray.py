@@ -67,7 +67,7 @@ def test_the_index_is_the_one_made_without_ray(cluster, collection, tmp_path, ti
     assert not (tmp_path / "ray" / "ray").exists()
 
 
-def test_a_picture_that_ends_its_process_fails_alone(cluster, photos, tmp_path, tiny_model):
+def test_a_picture_that_ends_its_process_fails_alone(cluster, photos, tmp_path, tiny_model, capfd):
     paths = photos(20)
     sources = [ImageFile(path) for path in paths]
     sources[7] = Deadly(paths[7])
@@ -78,6 +78,7 @@ def test_a_picture_that_ends_its_process_fails_alone(cluster, photos, tmp_path, 
         found = list(place.prepare(sources, NOTHING))
         others = [source for source in sources if not isinstance(source, Deadly)]
         here = dict(prepare_in_order(others, executor, Decode(tiny_model.input_size)))
+    assert capfd.readouterr().out == ""  # where results go
     assert [source for source, _ in found] == sources
     assert [source for source, image in found if image.error == LOST] == [sources[7]]
     for source, image in found:
@@ -122,7 +123,7 @@ def test_groups_are_those_found_without_ray(cluster, gallery, tmp_path):
     assert rows_of(tmp_path / "plain") == rows_of(tmp_path / "ray")
 
 
-def test_a_node_that_dies_on_the_way_changes_nothing(cluster, collection, gallery, tmp_path, tiny_model):
+def test_a_node_that_dies_on_the_way_changes_nothing(cluster, collection, gallery, tmp_path, tiny_model, capfd):
     """Last here: from now on the cluster has one node."""
     killed = []
 
@@ -136,3 +137,4 @@ def test_a_node_that_dies_on_the_way_changes_nothing(cluster, collection, galler
     report = index_images([collection, gallery], tmp_path / "ray", elsewhere=elsewhere, on_progress=kill)
     assert 0 < killed[0] < report.indexed
     assert rows_of(tmp_path / "plain") == rows_of(tmp_path / "ray")
+    assert "raylet" not in capfd.readouterr().out  # where results go

@@ -49,7 +49,8 @@ def open_ray(address: str, threads: int | None = None) -> Iterator[Any]:
             yield ray
         finally:
             if started:
-                ray.shutdown()
+                with redirect_stdout(io.StringIO()):  # what its threads have not come to write by then
+                    ray.shutdown()
 
 
 @contextmanager

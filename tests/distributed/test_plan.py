@@ -44,3 +44,13 @@ def test_without_ray_one_line_says_how_to_install_it(photos, tmp_path, tiny_mode
     [line] = run(command, *arguments, "--ray", code=1).stderr.splitlines()
     assert line.startswith("Error: --ray: the package ray ")
     assert line.endswith("pip install 'neardup[ray]'")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere.invalid:6379", "no address", "127.0.0.1:999999"])
+def test_a_cluster_that_is_not_there_is_one_line_and_soon(photos, tmp_path, tiny_model, address):
+    pytest.importorskip("ray", reason="pip install 'neardup[ray]'")
+    photos(2)
+    arguments = ("index", tmp_path / "photos", "--index", tmp_path / "index", "--model", tiny_model.folder)
+    [line] = run(*arguments, f"--ray={address}", code=1).stderr.splitlines()
+    assert line.startswith(f"Error: --ray {address}: no Ray cluster there (")
+    assert not (tmp_path / "index").exists()

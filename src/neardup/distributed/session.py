@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import socket
 import sys
 import threading
 import warnings
@@ -24,6 +25,7 @@ _ENVIRONMENT = {
 LOCAL = "local"
 # Ray waits 30 seconds for its own processes, which on a busy machine are not enough.
 _ATTEMPTS = 3
+_SECONDS_TO_CONNECT = 10
 
 
 @contextmanager
@@ -93,6 +95,8 @@ def _connect(ray: Any, address: str, threads: int | None) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     if address == LOCAL:
         options |= {"include_dashboard": False, "num_cpus": threads}
+    elif address != "auto":
+        _check_reachable(address)
     for attempt in range(_ATTEMPTS if address == LOCAL else 1):
         try:
             ray.init(address=address, **options)
@@ -102,6 +106,15 @@ def _connect(ray: Any, address: str, threads: int | None) -> None:
             if address == LOCAL and attempt + 1 < _ATTEMPTS:
                 continue
             raise ClusterFailed(_refusal(address, error)) from error
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself would go on trying for many minutes."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=_SECONDS_TO_CONNECT).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise ClusterFailed(_refusal(address, error)) from error
 
 
 def _refusal(address: str, error: Exception) -> str:

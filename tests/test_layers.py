@@ -15,6 +15,7 @@ ROWS = (
     ("matching", "index", "embedding"),
     ("groups", "prepare"),
     ("jobs", "actions"),
+    ("distributed",),
     ("report", "review", "output", "evaluation", "training"),
     ("cli",),
 )
@@ -60,7 +61,13 @@ def test_no_packages_import_each_other():
 
 @pytest.mark.parametrize(
     ("package", "places"),
-    [("click", {"cli"}), ("matplotlib", {"output"}), ("flask", {"review"}), ("sqlite3", {"index"})],
+    [
+        ("click", {"cli"}),
+        ("matplotlib", {"output"}),
+        ("flask", {"review"}),
+        ("sqlite3", {"index"}),
+        ("ray", {"distributed"}),
+    ],
 )
 def test_each_library_has_its_place(package, places):
     for path in ROOT.rglob("*.py"):

@@ -63,3 +63,7 @@ class ConversionFailed(NeardupError):
 
 class DownloadFailed(NeardupError):
     """A download that is not whole, or not what the server says it is; what there is of it is kept for a resume."""
+
+
+class ClusterFailed(NeardupError):
+    """A Ray cluster that cannot be reached, or that does not do the work."""

@@ -17,6 +17,7 @@ EXTRAS = {
     "pyarrow": "parquet",
     "watchfiles": "watch",
     "openTSNE": "tsne",
+    "ray": "ray",
     "imagehash": "baselines",
     "pdqhash": "baselines",
     "pillow_jxl": "jxl",

@@ -77,6 +77,7 @@ class Prepared:
     taken: Taken = UNTOLD
     quality: int | None = None  # of a JPEG, 1 to 100
     damaged: str | None = None  # what is wrong with a file that could be decoded, in words
+    embeddings: NDArray[np.floating] | None = None  # (1 + parts, dim), in place of pixels where a worker embeds, too
     error: str | None = None
     lasting: bool = False  # the error is the content's, and reading again would not mend it
 

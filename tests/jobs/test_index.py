@@ -9,7 +9,7 @@ from PIL import ImageOps
 from neardup.errors import BadInput
 from neardup.images.globs import Globs
 from neardup.index import Index
-from neardup.jobs.index import Indexer, index_images
+from neardup.jobs.index import Here, Indexer, index_images
 from neardup.prepare import Threads
 from neardup.sources.walk import Walk
 from tests.conftest import draw_photo
@@ -24,7 +24,8 @@ def embedder():
 def run_index(index, embedder, *roots, label=False, on_progress=lambda report: None, parts=False):
     walk = Walk(roots, leave_out=index, label_from_folder=label)
     with Index.write(index, RECORD) as writer, Threads(2) as executor:
-        return Indexer(writer, embedder, executor, on_progress, parts=parts).run(walk, walk.whole_roots)
+        here = Here(embedder, executor, parts=parts)
+        return Indexer(writer, here, on_progress, parts=parts).run(walk, walk.whole_roots)
 
 
 def counts(report):

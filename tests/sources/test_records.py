@@ -132,3 +132,13 @@ def test_read_again_as_tensorflow_datasets_wrote_them(tmp_path):
     found = list(from_builder(builder, "train[1:]"))
     assert len(found) == 5
     assert all(is_record(Path(each.path)) and read_stored(each.path) == each.read() for each in found)
+
+
+def test_what_an_index_calls_an_object_is_read_neither_there_nor_here(tmp_path, monkeypatch):
+    """A file of that name in the current folder is another."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("s3://photos/trip/0.jpg")
+    path.parent.mkdir(parents=True)
+    draw_photo(1).save(path)
+    with pytest.raises(UnreadableImage, match="object storage"):
+        read_stored(path)

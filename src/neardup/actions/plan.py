@@ -24,6 +24,7 @@ from neardup.matching.words import SAME_FILE
 from neardup.metadata import Carried
 from neardup.reading import read_json
 from neardup.sources import is_record
+from neardup.sources.objects import is_object_path
 from neardup.text import said
 
 Action = Literal["report", "trash", "move", "hardlink", "symlink", "reflink", "delete"]
@@ -311,6 +312,8 @@ def _has_more_pixels(member: Member, keeper: Member) -> bool:
 
 def _difference(member: Member) -> str | None:
     """How a file is no longer what was indexed, by its stat alone; None when nothing shows."""
+    if is_object_path(member.path):
+        return "is in object storage, where nothing is changed"
     try:
         found = member.path.lstat()
     except OSError as error:

@@ -1,7 +1,7 @@
 """What groups, dedup and review share: their options, and how they find the groups."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -76,6 +76,7 @@ def open_groups(
     within: bool,
     folder: tuple[Path, ...],
     similar: bool = False,
+    ray: str | None = None,
 ) -> Iterator["Grouping"]:
     """Find the groups that the options ask for; progress, and what came of looking at pictures, go to stderr."""
     if across and within:
@@ -92,10 +93,17 @@ def open_groups(
         rule = FolderRule("across" if across else "within", tuple(path.absolute() for path in folder))
     policy = KeepPolicy(keep, tuple(path.absolute() for path in keep_under))
     wanted = GroupOptions(min_similarity, similar, policy, rule)
-    with LookingProgress() as progress:
+    with ExitStack() as stack:
+        workers = None
+        if ray is not None:
+            from neardup.distributed.groups import workers_on_ray
+
+            workers = stack.enter_context(workers_on_ray(ray))
+        progress = stack.enter_context(LookingProgress())
         yield group_images(
             index,
             wanted,
+            workers=workers,
             say=note,
             on_progress=progress.update,
             on_totals=lambda totals: progress.end(tell_totals, totals),

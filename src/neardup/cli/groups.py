@@ -19,8 +19,9 @@ from neardup.cli.grouping import grouping_options, open_groups
     metavar="FILE",
     help="Write to a file instead: .json (JSON Lines), .csv, .parquet or .html.",
 )
+@options.ray
 @options.output_format
-def groups(index: Path, similar: bool, output: Path | None, format: str, **grouping: Any) -> None:
+def groups(index: Path, similar: bool, output: Path | None, ray: str | None, format: str, **grouping: Any) -> None:
     """Print groups of near-duplicates, the image to keep first.
 
     Candidates come from the embeddings, and the pictures are looked at: exact (the same bytes or pixels), copy (nothing
@@ -33,7 +34,7 @@ def groups(index: Path, similar: bool, output: Path | None, format: str, **group
 
     if output is not None:
         check_ending(output)
-    with open_groups(index, similar=similar, **grouping) as found:
+    with open_groups(index, similar=similar, ray=ray, **grouping) as found:
         totals = Totals(keep=found.keep)
         if output is None:
             emit(render_groups(found.groups, totals), format)

@@ -57,6 +57,8 @@ def _age(ctx: click.Context, parameter: click.Parameter, chosen: str | None) -> 
 @click.option("--watch", is_flag=True, help="Go on until Ctrl-C: what changes is indexed a second after it is quiet.")
 @click.option("--null", "-0", is_flag=True, help="With '-': paths on stdin end with NUL, as find -print0 writes them.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Processor cores to use.  [default: all]")
+@options.ray
+@click.option("--dry-run", is_flag=True, help="With --ray: only say what it would take.")
 @options.model
 @options.engine
 @options.output_format
@@ -78,13 +80,16 @@ def index(
     watch: bool,
     null: bool,
     threads: int | None,
+    ray: str | None,
+    dry_run: bool,
     model: str,
     engine: str,
     format: str,
 ) -> None:
     """Add every image under each PATH to the index, or bring them up to date.
 
-    PATH is a folder, an image file, '-' (a list of paths on stdin) or tfds:NAME[:SPLIT]. Run again, it embeds new and
+    PATH is a folder, an image file, '-' (a list of paths on stdin), tfds:NAME[:SPLIT], or a URL of object storage
+    (s3://BUCKET/PREFIX, gs://, hdfs://; needs pip install 'neardup[parquet]'). Run again, it embeds new and
     changed files only; files that vanished below the PATHs leave the index. An interrupted run goes on where it was.
 
     GLOB matches a file by its name, by its path below PATH, or by a folder in between: '*.png', 'cache', '2019/*/raw'
@@ -94,7 +99,7 @@ def index(
     A folder that is empty or gone all at once is taken for a disk that is away: what it held stays in the index, until
     --prune. An index that is moved together with its photos finds them again.
     """
-    if not paths and (watch or not prune):
+    if not paths and (watch or dry_run or not prune):
         raise click.UsageError("Missing argument 'PATH...'.")
     if tables is not None and recall is not None:
         raise click.UsageError("--recall chooses the number of tables: leave --tables out")
@@ -107,16 +112,24 @@ def index(
     from neardup.output.index import Progress, render_report
     from neardup.sources.stdin import STDIN, read_paths
 
-    pruned = prune_index(index, prune, say=note) if prune else None
-    if pruned is not None and not paths:
-        emit(render_report(pruned, index), format)
-        return
+    if dry_run and ray is None:
+        raise click.UsageError("--dry-run says what a run with --ray would take: give --ray, too")
+    if watch and ray is not None:
+        raise click.UsageError("--watch works in this process alone: leave --ray out")
     listed = None
     if STDIN in paths:
         listed = read_paths(sys.stdin.buffer if sys.stdin else None, end=b"\0" if null else b"\n")
     folders = [path for path in paths if path != STDIN]
+    globs = Globs(include, exclude) if include or exclude else None
+    if dry_run:
+        from neardup.distributed.plan import plan_index
+        from neardup.output.plan import render_index_plan
+
+        plan = plan_index(folders, index, listed=listed, globs=globs, model=model, engine=engine, parts=parts)
+        emit(render_index_plan(plan), format)
+        return
     chosen: dict[str, Any] = {
-        "globs": Globs(include, exclude) if include or exclude else None,
+        "globs": globs,
         "label_from_folder": label_from_folder,
         "rebuild": rebuild,
         "parts": parts,
@@ -128,6 +141,10 @@ def index(
         "threads": threads,
         "say": note,
     }
+    pruned = prune_index(index, prune, say=note) if prune else None
+    if pruned is not None and not paths:
+        emit(render_report(pruned, index), format)
+        return
     if watch:
         with sigterm_interrupts():
             try:
@@ -136,9 +153,14 @@ def index(
             except KeyboardInterrupt:
                 note("Ended; what was committed is in the index.")
         return
+    elsewhere = None
+    if ray is not None:
+        from neardup.distributed.index import on_ray
+
+        elsewhere = on_ray(ray, index, model=model, engine=engine, parts=parts, threads=threads, say=note)
     with sigterm_interrupts(), Progress() as progress:
         report = index_images(
-            folders, index, listed=listed, on_progress=progress.update,
+            folders, index, listed=listed, elsewhere=elsewhere, on_progress=progress.update,
             on_total=progress.set_total if progress.is_shown else None, **chosen,
         )  # fmt: skip
     report.removed += pruned.removed if pruned is not None else 0

@@ -71,6 +71,12 @@ engine = click.option(
     help="What runs the model; auto: the fastest that gives the reference's embeddings.",
 )  # fmt: skip
 
+ray = click.option(
+    "--ray", is_flag=False, flag_value="local", metavar="[ADDRESS]",
+    help="Work on a Ray cluster: HOST:PORT, auto (one that runs here), or one of this machine's own where no ADDRESS"
+    " is given; files must have the same paths on all its machines. Give it after the PATHs.",
+)  # fmt: skip
+
 
 def _similarity(ctx: click.Context, parameter: click.Parameter, chosen: str | None) -> str | None:
     from neardup.embedding.thresholds import NAMES, parse_similarity

@@ -4,7 +4,7 @@ neighbours (candidates by cosine) ─▶ links (looked at: matching) ─▶ ties
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from neardup.embedding.hardware import cores
 from neardup.errors import BadInput
+from neardup.groups.ahead import Ahead, Workers
 from neardup.groups.assign import Assignment, Group, Ties
 from neardup.groups.folders import FolderRule, number_folders
 from neardup.groups.images import UNKNOWN, Images
@@ -50,6 +51,7 @@ def find_groups(
     folders: FolderRule | None = None,
     verdicts: Mapping[Pair, Verdict] | None = None,
     threads: int | None = None,
+    workers: Workers | None = None,
     on_progress: Progress = lambda done, total: None,
     on_totals: Callable[[Totals], None] = lambda totals: None,
     say: Callable[[str], None] = lambda line: None,
@@ -59,6 +61,7 @@ def find_groups(
     min_similarity: trust the embedding alone, at this cosine; None: look at the pictures
     similar:    let a keeper take in what shows the same scene, too
     verdicts:   those to honour; None: the index's own
+    workers:    do what can be done in advance; the groups are the same
     on_totals:  called once, before the first group, with what looking at the pictures came to
     say:        called with warnings
     Memory: the embeddings once more as float16, some 200 bytes and the path for each image, 50 for each candidate, and
@@ -81,7 +84,10 @@ def find_groups(
         if min_similarity is not None:
             found = run.by_cosine(min_similarity)
         else:
-            found = run.by_looking(looker, similar, threads or cores(), on_progress, on_totals)
+            ahead = None if workers is None else Ahead(images, looker, workers)
+            found = run.by_looking(looker, similar, threads or cores(), ahead, on_progress, on_totals)
+            if ahead is not None:
+                ahead.pixels(_to_compare_by_pixels(images, found.groups))
         for group in sorted(found.groups, key=lambda group: images.paths[group.members[0]]):
             yield _described(images, units, looker, group, found)
 
@@ -123,18 +129,22 @@ class _Run:
         looker: Looker,
         similar: bool,
         threads: int,
+        ahead: Ahead | None,
         on_progress: Progress,
         on_totals: Callable[[Totals], None],
     ) -> _Found:
-        pairs, floor = propose(self.images)
+        pairs, floor = propose(self.images, ahead.exact_pairs if ahead else None)
+        in_order = ahead.candidates if ahead else None
         margins = _shared_margins(self.images, neighbours_of(pairs, len(self.images)))
         with without_blas_threads(), ThreadPoolExecutor(threads, "look") as pool:
-            links = confirm(self.images, pairs, looker, pool, floor=floor, on_progress=on_progress)
+            links = confirm(self.images, pairs, looker, pool, floor=floor, in_order=in_order, on_progress=on_progress)
             ties = ConfirmedTies(self.images, links, looker, similar=similar)
             pixels = self.images.pixels
             standing = standing_of(links, pixels)
             roots = np.fromiter(map(links.roots.find, range(len(self.images))), np.int64, len(self.images))
             components = self._components(roots, self._rank(margins, standing, roots).order)
+            if ahead is not None:
+                ahead.with_firsts(components, ties)
             by_origin = self.keep.asks_for_origin
             settle(standing, components, ties.look_closely, pool, pixels=pixels, by_origin=by_origin)
             on_totals(links.totals)
@@ -194,6 +204,18 @@ def _shared_margins(images: Images, neighbours: Neighbours) -> NDArray[np.float3
     return shared[images.contents]
 
 
+def _to_compare_by_pixels(images: Images, groups: Iterable[Group]) -> Iterator[int]:
+    for group in groups:
+        keeper, *others = images.contents[list(group.members)].tolist()
+        for content in others:
+            if _may_be_same_pixels(images, images.similarity(content, keeper), keeper, content):
+                yield from (keeper, content)
+
+
+def _may_be_same_pixels(images: Images, similarity: float, keeper: int, content: int) -> bool:
+    return content != keeper and similarity >= _SAME and images.size(keeper) == images.size(content)
+
+
 def _described(images: Images, units: Units, looker: Looker, group: Group, found: _Found) -> DuplicateGroup:
     first, *others = group.members
     keeper = int(images.contents[first])
@@ -247,7 +269,7 @@ def _compared(
         return replace(member, change=SAME_FILE)
     size_a, size_b = images.size(keeper), images.size(content)
     a, b = min(keeper, content), max(keeper, content)
-    if member.similarity >= _SAME and size_a == size_b and looker.shows_same_pixels(a, b):
+    if _may_be_same_pixels(images, member.similarity, keeper, content) and looker.shows_same_pixels(a, b):
         return replace(member, relation="exact", change=SAME_PIXELS)
     found = compare(keeper, content) if compare is not None else None
     if found is None:

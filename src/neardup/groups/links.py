@@ -4,11 +4,12 @@ Two contents that confirmed links join already need no look: among copies of one
 Pictures set into others (a collage, a screen) are linked to what was pasted, and join nothing together.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neardup.groups.images import Images
 from neardup.groups.looking import Looker, Progress
@@ -46,11 +47,19 @@ class Links:
     totals: Totals
 
 
+InOrder = Callable[[Pairs, Links, NDArray[np.int64]], Iterator[tuple[int, int]]]
+
+
 class Components:
     """Union-find; the smallest content stands for its component."""
 
     def __init__(self, n: int) -> None:
         self._parent = np.arange(n, dtype=np.int64)
+
+    def copy(self) -> "Components":
+        copied = Components(0)
+        copied._parent = self._parent.copy()
+        return copied
 
     def find(self, content: int) -> int:
         parent = self._parent
@@ -71,13 +80,20 @@ def confirm(
     threads: ThreadPoolExecutor,
     *,
     floor: float,
+    in_order: InOrder | None = None,
     on_progress: Progress = lambda done, total: None,
 ) -> Links:
-    """Look at candidates until every pair is linked, refused or left out."""
+    """Look at candidates until every pair is linked, refused or left out.
+
+    in_order: gives the pairs, in their order, after having others look at them
+    """
     links = Links({}, Components(len(images)), Totals(floor=floor, candidates=len(pairs)))
     totals, roots = links.totals, links.roots
     refused = np.zeros(len(images), np.int64)
-    waiting = iter(zip(pairs.a.tolist(), pairs.b.tolist(), strict=True))
+    if in_order is None:
+        waiting: Iterator[tuple[int, int]] = iter(zip(pairs.a.tolist(), pairs.b.tolist(), strict=True))
+    else:
+        waiting = in_order(pairs, links, refused)
     deferred: list[tuple[int, int]] = []
     while True:
         batch, deferred = _next_batch(deferred, waiting, links, refused)
@@ -117,11 +133,16 @@ def is_container(found: Evidence) -> bool:
     return found.is_confirmed and found.holds("a") and not found.holds("b")
 
 
+def is_left_out(refused: NDArray[np.int64], a: int, b: int) -> bool:
+    """refused: looks at each content that found nothing"""
+    return bool(max(refused[a], refused[b]) >= MOST_REFUSED and min(refused[a], refused[b]) >= FEW_REFUSED)
+
+
 def _next_batch(
     deferred: list[tuple[int, int]],
     waiting: Iterator[tuple[int, int]],
     links: Links,
-    refused: "np.ndarray[tuple[int], np.dtype[np.int64]]",
+    refused: NDArray[np.int64],
 ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """Pairs to look at now, and those that need no look if these are confirmed."""
     totals, roots = links.totals, links.roots
@@ -138,7 +159,7 @@ def _next_batch(
         first, second = roots.find(a), roots.find(b)
         if first == second:
             totals.linked += 1
-        elif max(refused[a], refused[b]) >= MOST_REFUSED and min(refused[a], refused[b]) >= FEW_REFUSED:
+        elif is_left_out(refused, a, b):
             totals.left_out += 1
         elif hope(first) == hope(second):
             later.append((a, b))

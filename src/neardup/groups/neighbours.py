@@ -1,6 +1,6 @@
 """Pairs of contents that may be duplicates, by the cosine of their embeddings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,10 +54,21 @@ class Neighbours:
         return slice(int(self.starts[content]), int(self.starts[content + 1]))
 
 
-def propose(images: Images) -> tuple[Pairs, float]:
-    """Candidates for a look at the pictures, and the cosine from which on they were proposed."""
+# Of the unit embeddings and first rows: the pairs of each block (`pairs_of_block`), in any order.
+ExactPairs = Callable[[NDArray[np.float32], Sequence[int]], Iterable[NDArray[np.int64]]]
+
+
+def propose(images: Images, exact_pairs: ExactPairs | None = None) -> tuple[Pairs, float]:
+    """Candidates for a look at the pictures, and the cosine from which on they were proposed.
+
+    exact_pairs: does the products, in place of this process
+    """
     if len(images) <= EXACT_CONTENTS:
-        keys = _of_one_kind(images, np.union1d(_exact_pairs(images, TIERS), _pairs_by_parts(images)))
+        unit = images.unit()
+        starts = range(0, len(unit), rows_of_block(len(unit)))
+        found = exact_pairs(unit, starts) if exact_pairs else (pairs_of_block(unit, start) for start in starts)
+        exact = np.unique(np.concatenate([np.empty(0, np.int64), *found]))
+        keys = _of_one_kind(images, np.union1d(exact, _pairs_by_parts(images)))
         return _ordered(images, keys // len(images), keys % len(images)), FLOOR
     pairs = pairs_above(images, TABLES_FLOOR)
     return pairs, TABLES_FLOOR
@@ -91,7 +102,7 @@ def neighbours_of(pairs: Pairs, contents: int) -> Neighbours:
 
 
 def _pairs_by_parts(images: Images) -> NDArray[np.int64]:
-    """Pairs of contents of which one is close to a part of the other, as `_exact_pairs` gives them.
+    """Pairs of contents of which one is close to a part of the other, as `pairs_of_block` gives them.
 
     Where the index has embeddings of parts: what was pasted into a picture resembles that part of it.
     """
@@ -125,24 +136,22 @@ def _finite(values: NDArray[np.float16]) -> NDArray[np.float32]:
         return np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _exact_pairs(images: Images, tiers: Sequence[tuple[float, int]]) -> NDArray[np.int64]:
-    """Pairs at a floor or above that are among the `most` closest of either content: a * n + b, a < b, each once.
+def rows_of_block(n: int) -> int:
+    """Rows whose products with all n are made at a time: 64 MiB of float32."""
+    return max(1, _BLOCK_VALUES // max(n, 1))
 
-    tiers: floor and most, each by itself
 
-    Memory: a block of products, 64 MiB.
+def pairs_of_block(unit: NDArray[np.float32], start: int) -> NDArray[np.int64]:
+    """Pairs of a content of this block with any, at a floor or above, that are among the `most` closest of the former.
+
+    unit: (n, dim), of unit length; returns a * n + b, a < b, each once
     """
-    n = len(images)
-    unit = images.unit()
-    keys = [np.empty(0, np.int64)]
-    block = max(1, _BLOCK_VALUES // max(n, 1))
-    for start in range(0, n, block):
-        products: NDArray[np.float32] = unit[start : start + block] @ unit.T
-        products[np.arange(len(products)), np.arange(start, start + len(products))] = -2  # itself
-        rows, columns = _near(products, tiers)
-        rows = rows + start
-        keys.append(np.unique(np.minimum(rows, columns) * n + np.maximum(rows, columns)))
-    return np.unique(np.concatenate(keys))
+    n = len(unit)
+    products: NDArray[np.float32] = unit[start : start + rows_of_block(n)] @ unit.T
+    products[np.arange(len(products)), np.arange(start, start + len(products))] = -2  # itself
+    rows, columns = _near(products, TIERS)
+    rows = rows + start
+    return np.unique(np.minimum(rows, columns) * n + np.maximum(rows, columns))
 
 
 def _near(

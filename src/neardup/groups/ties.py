@@ -129,7 +129,7 @@ class ConfirmedTies:
     def look(self, a: int, b: int) -> Evidence | None:
         """Of the two themselves, compared where nobody has yet; from several threads, too."""
         first, second = min(a, b), max(a, b)
-        found = self._looker.known(first, second) or self._looker.look(first, second, self._composed(first, second))
+        found = self._looker.known(first, second) or self._looker.look(first, second, self.composed(first, second))
         self._looker.record_if_due()
         if found is None:
             return None
@@ -195,7 +195,7 @@ class ConfirmedTies:
             self._copies[keeper] = [content for *_, content in sorted(found)[:MOST_COPIES]]
         return self._copies[keeper]
 
-    def _composed(self, a: int, b: int) -> Matrix | None:
+    def composed(self, a: int, b: int) -> Matrix | None:
         """A map from the whole of A to the whole of B along the fewest links, none where they are not joined."""
         before: dict[int, int] = {a: a}
         reached = [a]

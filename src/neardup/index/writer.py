@@ -260,6 +260,13 @@ class IndexWriter:
         row = self._connection.execute("SELECT id FROM contents WHERE digest = ?", (digest,)).fetchone()
         return None if row is None else int(row[0])
 
+    def digests(self, *, with_parts: bool = False) -> Iterator[bytes]:
+        """SHA-256 of every content in the index; with_parts: of those that have embeddings of their parts."""
+        which = " WHERE id IN (SELECT content FROM parts)" if with_parts else ""
+        with self._lock:
+            found = self._connection.execute(f"SELECT digest FROM contents{which}").fetchall()
+        return (bytes(digest) for (digest,) in found)
+
     @_whole
     def size(self, content: int | None) -> tuple[int, int]:
         """Width and height in pixels of a content; (0, 0) where it is not known."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from neardup.embedding import cores, find_model
 from neardup.errors import BadInput
 from neardup.groups import DuplicateGroup, FolderRule, KeepPolicy, Totals, find_groups
+from neardup.groups.ahead import Workers
 from neardup.index import Index
 
 
@@ -38,12 +39,14 @@ def group_images(
     index: Path,
     options: GroupOptions,
     *,
+    workers: Workers | None = None,
     say: Callable[[str], None] = lambda line: None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     on_totals: Callable[[Totals], None] = lambda totals: None,
 ) -> Grouping:
     """Find the groups of an index; the work is done when they are asked for.
 
+    workers:     do what can be done in advance: neardup.distributed
     on_progress: called with the pairs gone through, and how many there are
     on_totals:   called once, before the first group, with what looking at pairs came to
     Raises BadInput, DamagedIndex.
@@ -62,6 +65,7 @@ def group_images(
         keep=options.keep,
         folders=options.folders,
         threads=cores(),
+        workers=workers,
         on_progress=on_progress,
         on_totals=on_totals,
         say=say,

@@ -3,12 +3,15 @@
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +28,10 @@ from neardup.jobs.changes import change_of
 from neardup.jobs.looks import keep_verdicts, remember_looks
 from neardup.lsh.probing import MAX_PROBES
 from neardup.lsh.tuning import expected_recall, natural_bits
-from neardup.prepare import Decode, Executor, Prepared, Threads, embed_views, prepare, prepare_in_order, views_of
+from neardup.prepare import Decode, Executor, Prepared, Threads, embed_views, prepare_in_order, views_of
 from neardup.sources import StoredSource
 from neardup.sources.datasets import Dataset, is_dataset, open_dataset
+from neardup.sources.objects import Objects, is_objects
 from neardup.sources.walk import Walk
 
 # Among what is passed over, beside endings.
@@ -62,6 +66,35 @@ class IndexReport:
         return self.indexed / self.seconds if self.seconds > 0 else 0.0
 
 
+@dataclass(frozen=True)
+class Known:
+    """What the index holds already, and need not be embedded."""
+
+    holds: Callable[[bytes], bool]  # asked in the calling thread, for the SHA-256 of a file
+    digests: Callable[[], Iterator[bytes]]  # all of them
+
+
+class Place(Protocol):
+    """Where images are read, decoded and embedded: in this process, or by neardup.distributed on others."""
+
+    @property
+    def model(self) -> Model:
+        """What the index is to record."""
+        ...
+
+    def prepare(self, sources: Iterable[StoredSource], known: Known) -> Generator[tuple[StoredSource, Prepared]]:
+        """Read and decode images, in the order of the sources; what is known need not be decoded."""
+        ...
+
+    def embed(self, images: Sequence[Prepared]) -> list[NDArray[np.floating]]:
+        """(1 + parts, dim) of each, of unit length."""
+        ...
+
+
+# Called with how many images there are, at most; None: many.
+Elsewhere = Callable[[int | None], AbstractContextManager[Place]]
+
+
 def index_images(
     paths: Iterable[str | Path],
     index: Path,
@@ -77,14 +110,15 @@ def index_images(
     model: str | Embedder = "default",
     engine: str = AUTO,
     threads: int | None = None,
+    elsewhere: Elsewhere | None = None,
     say: Callable[[str], None] = lambda line: None,
     on_progress: Callable[[IndexReport], None] = lambda report: None,
     on_total: Callable[[int], None] | None = None,
 ) -> IndexReport:
     """Embed what is new or changed below the paths, and forget what vanished there.
 
-    paths:             folders, image files, and data sets, tfds:NAME[:SPLIT]; of a split of which a part is given,
-                       the rest leaves the index
+    paths:             folders, image files, data sets (tfds:NAME[:SPLIT]; of a split of which a part is given, the rest
+                       leaves the index), and URLs of object storage (s3://, gs://, hdfs://)
     index:             its folder, made if need be
     listed:            more image files, absolute paths; a missing one has failed
     globs:             which files are wanted; what is not leaves the index like what vanished
@@ -97,6 +131,7 @@ def index_images(
     hashing:           tables, bits and seed of a new index; None: those that suit most
     model:             a name, or the path of a model's folder, for `engine` to run; or one that is loaded
     threads:           processor cores to use; None: all that this process may use
+    elsewhere:         where images are read and embedded, in place of this process, `model`, `engine` and `threads`
     say:               called with warnings, and before waiting for another writer
     on_progress:       called with the counts so far, from this thread
     on_total:          called once, from another thread, with the number of images that there are; not with a list
@@ -105,33 +140,31 @@ def index_images(
     """
     names = list(map(str, paths))
     datasets = [open_dataset(name) for name in names if is_dataset(name)]
-    roots = [Path(name) for name in names if not is_dataset(name)]
+    stored = [Objects(name, globs=globs, label_from_folder=label_from_folder) for name in names if is_objects(name)]
+    roots = [Path(name) for name in names if not is_dataset(name) and not is_objects(name)]
 
     def new_walk() -> Walk:
         return Walk(roots, leave_out=index, globs=globs, label_from_folder=label_from_folder)
 
     walk = new_walk()
-    threads = threads or cores()
-    if isinstance(model, Embedder):
-        embedder = model
-    else:
-        embedder = load_embedder(model, engine, threads=threads, images=_few(new_walk(), datasets, listed))
+    few = None if isinstance(model, Embedder) or stored else _few(new_walk(), datasets, listed)
+    place_of = elsewhere or partial(_here, model, engine, threads, parts)
     with (
-        Index.write(index, _recorded(embedder), rebuild=rebuild, hashing=hashing, wait=say) as writer,
-        Threads(threads) as executor,
+        place_of(few) as place,
+        Index.write(index, place.model, rebuild=rebuild, hashing=hashing, wait=say) as writer,
     ):
         if writer.warning:
             say(f"Warning: {writer.warning}")
-        if on_total is not None and listed is None:
+        if on_total is not None and listed is None and not stored:
             _count_aside(new_walk(), datasets, on_total)
         indexer = Indexer(
-            writer, embedder, executor, on_progress, parts=parts, min_pixels=min_pixels,
+            writer, place, on_progress, parts=parts, min_pixels=min_pixels,
             oldest_ns=None if newer_than is None else time.time_ns() - int(newer_than.total_seconds() * 1e9),
         )  # fmt: skip
         # Data sets first: where their records are files that a walk finds too, they alone have labels for them.
-        folders = [root for dataset in datasets for root in dataset.roots]
+        folders = [root for dataset in datasets for root in dataset.roots] + [objects.root for objects in stored]
         splits = [begin for dataset in datasets for begin in dataset.splits]
-        sources = chain(*datasets, walk, walk.listed(listed or ()))
+        sources = chain(*datasets, walk, *stored, walk.listed(listed or ()))
         try:
             report = indexer.run(sources, lambda: [*walk.whole_roots(), *folders], splits)
         except KeyboardInterrupt:
@@ -140,7 +173,8 @@ def index_images(
         writer.record_roots(_roots(walk, indexer.too_small), walk.volumes)
     with suppress(NeardupError):  # another process may be writing now: the next run sees to it
         remember_looks(index)
-    report.passed_over = _sorted(walk.passed_over, len(indexer.too_small))
+    kinds = sum((objects.passed_over for objects in stored), Counter(walk.passed_over))
+    report.passed_over = _sorted(kinds, len(indexer.too_small))
     _warn(walk, report, say)
     return report
 
@@ -203,7 +237,7 @@ def _few(walk: Walk, datasets: Sequence[Dataset], listed: Iterable[Path] | None)
     return found if found < MANY else None
 
 
-def _recorded(embedder: Embedder) -> Model:
+def recorded(embedder: Embedder) -> Model:
     return Model(
         name=embedder.model.reference,
         digest=embedder.model.digest,
@@ -222,14 +256,41 @@ def _count_aside(walk: Walk, datasets: Sequence[Dataset], on_total: Callable[[in
     threading.Thread(target=count, daemon=True).start()
 
 
+@contextmanager
+def _here(model: str | Embedder, engine: str, threads: int | None, parts: bool, images: int | None) -> Iterator["Here"]:
+    """This process, with the model loaded; images: how many there are, at most; None: many."""
+    threads = threads or cores()
+    embedder = model if isinstance(model, Embedder) else load_embedder(model, engine, threads=threads, images=images)
+    with Threads(threads) as executor:
+        yield Here(embedder, executor, parts=parts)
+
+
+class Here:
+    """This process."""
+
+    def __init__(self, embedder: Embedder, executor: Executor, *, parts: bool = False) -> None:
+        self._embedder, self._executor = embedder, executor
+        self._decode = Decode(embedder.model.input_size, parts)
+
+    @property
+    def model(self) -> Model:
+        return recorded(self._embedder)
+
+    def prepare(self, sources: Iterable[StoredSource], known: Known) -> Generator[tuple[StoredSource, Prepared]]:
+        return prepare_in_order(sources, self._executor, self._decode, is_known=known.holds)
+
+    def embed(self, images: Sequence[Prepared]) -> list[NDArray[np.floating]]:
+        views = [views for image in images if (views := views_of(image)) is not None]
+        return list(embed_views(self._embedder, views))
+
+
 class Indexer:
     """One run: sources in, images in the index out."""
 
     def __init__(
         self,
         writer: IndexWriter,
-        embedder: Embedder,
-        executor: Executor,
+        place: Place,
         on_progress: Callable[[IndexReport], None] = lambda report: None,
         *,
         parts: bool = False,
@@ -238,8 +299,8 @@ class Indexer:
     ) -> None:
         self._parts, self._min_pixels, self._oldest_ns = parts, min_pixels, oldest_ns
         self.too_small: list[Path] = []  # passed over
-        self._writer, self._embedder, self._executor, self._on_progress = writer, embedder, executor, on_progress
-        self._decode = Decode(embedder.model.input_size, parts)
+        self._writer, self._place, self._on_progress = writer, place, on_progress
+        self._known = Known(self._is_known, lambda: writer.digests(with_parts=parts))
         self._stats: dict[Path, FileStat] = {}  # of the images under way
         self._in_doubt: set[Path] = set()  # those of them that are read to see whether they have changed
         self._batch: list[tuple[StoredSource, Prepared]] = []
@@ -256,14 +317,15 @@ class Indexer:
         """
         started = time.monotonic()
         changed = filter(self._is_changed, sources)
-        prepared = prepare_in_order(changed, self._executor, self._decode, is_known=self._is_known)
+        prepared = self._place.prepare(changed, self._known)
         try:
             with closing(prepared):
                 for source, image in prepared:
                     self._take(source, image)
             self._flush()
             whole = list(roots())
-            self.report.away = self._writer.spare_away(whole)
+            # Of object storage a listing came back, or the run would have ended.
+            self.report.away = self._writer.spare_away(root for root in whole if root.is_absolute())
             self.report.removed += self._writer.remove_vanished(whole, splits)
             if self._oldest_ns is not None:
                 self.report.removed += self._writer.remove_older(self._oldest_ns)
@@ -316,10 +378,10 @@ class Indexer:
         return content is not None and (not self._parts or self._writer.has_parts(content))
 
     def _is_too_small(self, width: int, height: int) -> bool:
-        return min(width, height) < self._min_pixels
+        return 0 < min(width, height) < self._min_pixels  # 0: no longer known, and to be decoded again
 
     def _size(self, image: Prepared) -> tuple[int, int]:
-        is_decoded = image.pixels is not None
+        is_decoded = image.pixels is not None or image.embeddings is not None
         return (image.width, image.height) if is_decoded else self._writer.size(self._writer.content(image.digest))
 
     def _pass_over(self, source: StoredSource) -> None:
@@ -352,24 +414,24 @@ class Indexer:
     def _flush(self) -> None:
         """Embed and record a batch; of byte copies, the first."""
         batch, self._batch = self._batch, []
-        fresh: dict[bytes, NDArray[np.uint8]] = {}  # (1 + parts, size, size, 3)
+        fresh: dict[bytes, Prepared] = {}
         for number, (source, image) in enumerate(batch):
             if image.digest in fresh or self._is_known(image.digest):
                 continue
-            if image.pixels is None:
+            if image.pixels is None and image.embeddings is None:
                 # It was known when it was read, and has left the index since.
-                image = prepare(source, self._decode)
-                batch[number] = source, image
-            if (views := views_of(image)) is not None:
-                fresh[image.digest] = views
-        embeddings = dict(zip(fresh, embed_views(self._embedder, list(fresh.values())), strict=True))
+                [batch[number]] = self._place.prepare([source], Known(lambda digest: False, lambda: iter(())))
+                image = batch[number][1]
+            if image.error is None:
+                fresh[image.digest] = image
+        embeddings = dict(zip(fresh, self._place.embed(list(fresh.values())), strict=True))
         for source, image in batch:
             self._record(source, image, embeddings.get(image.digest))
         self.report.embedded += len(fresh)
         self._writer.commit_if_due()
         self._on_progress(self.report)
 
-    def _record(self, source: StoredSource, image: Prepared, embeddings: NDArray[np.float32] | None) -> None:
+    def _record(self, source: StoredSource, image: Prepared, embeddings: NDArray[np.floating] | None) -> None:
         found = self._stats.pop(source.path)
         if image.error is not None:
             self._fail(source, image.error)

@@ -10,6 +10,7 @@ from neardup.errors import BadInput
 from neardup.jobs.index import IndexReport, index_images
 from neardup.packages import load_package
 from neardup.sources.datasets import is_dataset
+from neardup.sources.objects import is_objects
 from neardup.sources.stdin import STDIN
 
 QUIET_MS = 1000  # without a change, which ends a batch
@@ -35,7 +36,7 @@ def watch_images(
     Raises BadInput for paths that cannot be watched, MissingPackage without watchfiles, and what `index_images` raises.
     """
     for path in paths:
-        if path == STDIN or is_dataset(path):
+        if path == STDIN or is_dataset(path) or is_objects(path):
             raise BadInput(f"{path}: only folders and files can be watched; leave it out, or --watch")
     watchfiles = load_package("watchfiles", "--watch")
     embedder = model if isinstance(model, Embedder) else load_embedder(model, engine, threads=threads)

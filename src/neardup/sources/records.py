@@ -24,6 +24,7 @@ from neardup.errors import UnreadableImage
 from neardup.images import MAX_FILE_BYTES, load_image, modified_ns, read_file
 from neardup.images.files import shown
 from neardup.images.formats import HEAD_BYTES, format_of
+from neardup.sources.objects import is_object_path
 
 # As `Dataset` names records: by what TensorFlow Datasets calls the shard, and the number.
 _RECORD = re.compile(r"(.+\.([a-z_]+)-\d{5,}-of-\d{5,})__(\d{1,9})", re.DOTALL)
@@ -57,6 +58,8 @@ def is_record(path: Path) -> bool:
 
 def read_stored(path: Path) -> bytes:
     """The image at a path that an index records: a file's bytes, or a record's. Raises UnreadableImage."""
+    if is_object_path(path):  # what an index says is no reason to use someone's keys
+        raise UnreadableImage("is in object storage; only files are read again")
     return _read_record(path) if is_record(path) else read_file(path)
 
 

@@ -134,7 +134,7 @@ def test_files_that_cannot_be_read_are_not_confirmed_and_said(neardup: Neardup, 
     [group] = as_json(result)
     assert [Path(image["path"]).stem for image in group["images"]] == ["scene", "written"]
     assert "Not looked at, and so not confirmed: " in result.stderr
-    assert "  scenes/mirrored.jpg: changed since it was indexed\n" in result.stderr
+    assert "  scenes/mirrored.jpg: changed since it was indexed; the next 'neardup index' sees to it\n" in result.stderr
     assert "  scenes/small.jpg: the file is gone\n" in result.stderr
 
 

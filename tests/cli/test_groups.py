@@ -179,7 +179,8 @@ def test_the_plan_in_text_says_relation_and_change(neardup: Neardup, changed: di
     assert "scenes/small.jpg  copy (scaled to 50 %); " in shown
     assert "leave     scenes/written.jpg: shows writing or other content on" in shown
     shown = neardup("groups").stdout
-    assert re.search(r"copy +400 x 360 .* scenes/mirrored.jpg  \(mirrored left to right, cropped to 83 %\)", shown)
+    change = r"\(mirrored left to right, cropped to 83 %; kept: shows more: the other is a crop\)"
+    assert re.search(rf"copy +400 x 360 .* scenes/mirrored.jpg  {change}", shown)
 
 
 def test_groups_in_text_and_csv(neardup: Neardup, copies: list[Path]) -> None:

@@ -28,6 +28,7 @@ def test_summaries_and_details(ask, client):
         "similarity": member.similarity,
         "relation": "copy",
         "change": None,
+        "why": None,
         "shows_more": None,
         "width": 199,
         "height": 149,

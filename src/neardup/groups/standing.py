@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.groups.links import Links, is_container
-from neardup.matching.evidence import Evidence
+from neardup.matching.evidence import MORE, Evidence
 
 # Evidence of two contents, the first as A; None where one of them cannot be read now.
 Compare = Callable[[int, int], Evidence | None]
@@ -45,10 +45,12 @@ class Standing:
 
     def note(self, a: int, b: int, found: Evidence, pixels: NDArray[np.int64]) -> None:
         """found: of contents a and b; pixels: (contents,) of each."""
+        # What one of them alone shows may be finer than the rest.
+        alike = max(found.more_a, found.more_b) < MORE
         for content, other, side in ((a, b, "a"), (b, a, "b")):
-            self.coarse[content] |= side in (found.enlarged, found.blurred)
+            self.coarse[content] |= alike and side in (found.enlarged, found.blurred)
             self.decayed[content] |= side == found.decayed
-            if side == found.no_finer:
+            if alike and side == found.no_finer:
                 self.finest[content] = min(self.finest[content], pixels[other])
 
 

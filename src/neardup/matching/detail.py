@@ -54,10 +54,7 @@ def detail_of(a: NDArray[np.uint8], b: NDArray[np.uint8], scale: float) -> Detai
     if min(small.shape) < _EDGE:
         return Detail()
     if scale < _SAME_SCALE:
-        fine_a, fine_b = _finer_than(a, _FINEST), _finer_than(b, _FINEST)
-        if max(fine_a, fine_b) < _FINE or min(fine_a, fine_b) >= _BLURRED * max(fine_a, fine_b):
-            return Detail()
-        return Detail(blurred="a" if fine_a < fine_b else "b")
+        return Detail(blurred=_blurred(a, b))
     if scale < _LARGER:
         return Detail()
     fine, usual = _finer_than(large, scale), _finer_than(small, scale)
@@ -65,6 +62,17 @@ def detail_of(a: NDArray[np.uint8], b: NDArray[np.uint8], scale: float) -> Detai
     if scale >= _SURE_FROM and usual >= _FINE and fine < limit * usual:
         return Detail(enlarged=which, no_finer=which)
     return Detail(no_finer=which if fine < max(limit, _PERHAPS / scale) * max(usual, _FINE) else None)
+
+
+def _blurred(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Side | None:
+    """Which of two of one size, by its fine structure against what is coarser: contrast does not count."""
+    fine_a, fine_b = _finer_than(a, _FINEST), _finer_than(b, _FINEST)
+    if max(fine_a, fine_b) < _FINE:
+        return None
+    sharp_a, sharp_b = fine_a / max(float(a.std()), 1.0), fine_b / max(float(b.std()), 1.0)
+    if min(sharp_a, sharp_b) >= _BLURRED * max(sharp_a, sharp_b):
+        return None
+    return "a" if sharp_a < sharp_b else "b"
 
 
 def _finer_than(grey: NDArray[np.uint8], scale: float) -> float:

@@ -20,13 +20,13 @@ from neardup.matching.colours import compare_colours
 from neardup.matching.coverage import Beyond, beyond
 from neardup.matching.detail import compare_detail
 from neardup.matching.differences import Differences, differences
-from neardup.matching.evidence import MORE_AROUND, Evidence, Side
+from neardup.matching.evidence import MORE, MORE_AROUND, Evidence, Side
 from neardup.matching.maps import Matrix, inverse, whole_maps, whole_views
 from neardup.matching.noise import noisier
 from neardup.matching.picture import Picture, to_grey
 
 # Changes whenever the same two pictures may be judged otherwise: what an index keeps of earlier ones is passed over.
-MATCHER = 10
+MATCHER = 11
 
 # Logistic regression of "one picture" on the measures of a pair (log of keypoints, well, median, well apart,
 # differing): scripts/calibrate_matching.py, on edited copies and on look-alikes.
@@ -127,7 +127,8 @@ def _measure(
         noisier=noise,
         enlarged=detail.enlarged,
         no_finer=detail.no_finer,
-        blurred=None if noise else detail.blurred,  # noise is fine, too
+        # Noise is fine, too; and what one of them alone shows may be finer than the rest.
+        blurred=detail.blurred if noise is None and max(beyond_a.more, beyond_b.more) < MORE else None,
         colours=compare_colours(laid) if laid.inside.any() else None,
     )
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from neardup.jobs.compare import compare as compare
     from neardup.lsh import LSH as LSH
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _HOME = {
     "Index": "neardup.index",

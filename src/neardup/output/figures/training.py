@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neardup.output.figures import write_png
+
 if TYPE_CHECKING:
-    from neardup.output.figures import write_png
-from neardup.training.log import Row
+    from neardup.training.log import Row
 
 WINDOW = 25  # steps over which the drawn loss is averaged
 COLOURS = ("#1a7f4b", "#c2571a", "#7a4bb5", "#b5894a")

@@ -1,6 +1,7 @@
 """`neardup train` end to end: a few steps on a few photos."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,7 +124,8 @@ def test_labelled_makes_a_model_that_index_takes(classes, tmp_path, tiny_model, 
     result = json.loads(done.stdout)
     assert result.keys() == {"steps", "loss", "validation_loss", "knn_accuracy", "recall_at_1", "model", "curve"}
     assert 0 <= result["knn_accuracy"] <= 1
-    begun, ended = (load_weights(path, TINY.parameters()) for path in (tiny_model.file("weights.npz"), "mine/best.npz"))
+    paths = tiny_model.file("weights.npz"), Path("mine", "best.npz")
+    begun, ended = (load_weights(path, TINY.parameters()) for path in paths)
     assert all((begun[name] != ended[name]).any() for name in begun), "the trunk has learned"
     made = CliRunner().invoke(main, ["index", str(classes), "--model", result["model"], "--format", "json"])
     assert made.exit_code == 0, made.output

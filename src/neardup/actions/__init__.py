@@ -6,21 +6,10 @@ groups ─▶ make_plan ─▶ Plan (pure; save_plan, load_plan) ─▶ apply_pl
 from neardup.actions.along import Along
 from neardup.actions.apply import apply_plan
 from neardup.actions.places import will_be_set_aside
-from neardup.actions.plan import (
-    ACTIONS,
-    Action,
-    Looks,
-    Plan,
-    Step,
-    complete,
-    freed_by_default,
-    load_plan,
-    make_plan,
-    plan_pictures,
-    protect,
-    save_plan,
-)
+from neardup.actions.plan import Looks, complete, freed_by_default, make_plan, plan_pictures, protect
+from neardup.actions.plan_files import load_plan, save_plan
 from neardup.actions.report import Outcome, Report
+from neardup.actions.steps import ACTIONS, Action, Plan, Step
 from neardup.actions.undo import undo_last
 
 __all__ = [

@@ -16,10 +16,10 @@ from neardup.actions.along import Along
 from neardup.actions.belongings import Belongings, owners_in
 from neardup.actions.journal import Journal, journals
 from neardup.actions.keepers import check_keepers
-from neardup.actions.plan import LINKS, Plan, Step
 from neardup.actions.records import PERMISSIONS, Header, Record
 from neardup.actions.report import Outcome, Report
 from neardup.actions.sidecars import add_to_sidecar, is_written
+from neardup.actions.steps import LINKS, Plan, Step
 from neardup.errors import BadInput, MissingPackage, NeardupError
 from neardup.images import modified_ns
 from neardup.index import store

@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 
 from neardup.actions import files
-from neardup.actions.plan import Action
 from neardup.actions.records import Record
+from neardup.actions.steps import Action
 from neardup.errors import NeardupError
 from neardup.index import Index
 

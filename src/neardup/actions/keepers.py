@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from neardup.actions import files
-from neardup.actions.plan import Plan
+from neardup.actions.steps import Plan
 from neardup.errors import BadInput
 
 # Device and inode.

@@ -11,7 +11,8 @@ from typing import Any
 
 from neardup.actions import files
 from neardup.actions.places import Place
-from neardup.actions.plan import ACTIONS, LINKS, Action, absolute_path
+from neardup.actions.plan_files import absolute_path
+from neardup.actions.steps import ACTIONS, LINKS, Action
 from neardup.metadata.sidecars import is_sidecar_name
 from neardup.metadata.xmp import MAX_BYTES
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from neardup.actions import files
 from neardup.actions.belongings import Belongings
 from neardup.actions.journal import Journal
-from neardup.actions.plan import Step
 from neardup.actions.records import PERMISSIONS, Record, sidecar_step
+from neardup.actions.steps import Step
 from neardup.durable import replace_file
 from neardup.errors import BadInput, UnreadableImage
 from neardup.images import modified_ns, read_file

@@ -9,10 +9,10 @@ from neardup.actions import files, places
 from neardup.actions.apply import settle, settle_one
 from neardup.actions.elsewhere import Elsewhere
 from neardup.actions.journal import Journal, journals
-from neardup.actions.plan import LINKS
 from neardup.actions.records import PERMISSIONS, Header, Record, sidecar_step
 from neardup.actions.report import Outcome, Report
 from neardup.actions.sidecars import restore_sidecar
+from neardup.actions.steps import LINKS
 from neardup.actions.trash import Trash, info_of, why_unsearched
 from neardup.errors import BadInput, NotTrusted
 from neardup.index import store

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from neardup.embedding.architecture import Architecture
 from neardup.embedding.export import export_model
 from neardup.errors import BadInput
 from neardup.evaluation import tables
-from neardup.evaluation.lookalikes import COPIES, draw
+from neardup.evaluation.lookalikes import COPIES, draw, measure
 from neardup.evaluation.lookalikes.measure import KindScores, LookalikeReport, measure_lookalikes
 
 
@@ -128,16 +129,18 @@ def run(*arguments: object):
     return CliRunner().invoke(evaluate, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
-def test_the_command_measures_the_kinds_that_are_named(photo_folder, model):
+def test_the_command_measures_the_kinds_that_are_named(photo_folder, model, monkeypatch):
+    assert (measure.PICTURES, measure.COPIED) == (200, 40)
+    monkeypatch.setattr(measure, "measure_lookalikes", partial(measure_lookalikes, pictures=10, copied=2))
     result = run(photo_folder, "--lookalikes", "--kinds", "plain_colours,codes", "--model", model, "--format", "json")
     fields = json.loads(result.stdout)
     assert fields["model"] == "untrained"
     assert fields["photos"] > 0
     assert list(fields["kinds"]) == ["plain_colours", "codes"]
     for scores in fields["kinds"].values():
-        assert (scores["pictures"], scores["copied"]) == (200, 40)
+        assert (scores["pictures"], scores["copied"]) == (10, 2)
         assert len(scores["mistakes"]) == scores["taken"] + scores["copies_taken"]
-        assert len(scores["missed"]) == round(40 * sum(1 - share for share in scores["recall"].values()))
+        assert len(scores["missed"]) == round(2 * sum(1 - share for share in scores["recall"].values()))
 
 
 def test_the_tables_hold_what_was_counted():

@@ -1,6 +1,7 @@
 """Drawn photos in three folders, and a training of six steps."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,19 @@ from neardup.training.trainer import train
 from tests.conftest import TINY, draw_photo
 
 RECIPE = CopyRecipe(steps=6, size=32, photos=8, views=2, warmup_steps=2, learning_rate=3e-3, workers=0)
+
+
+@pytest.fixture(autouse=True)
+def eagerly(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Steps as they are computed, not traced first: of a run of six steps that takes nine tenths.
+
+    A test marked `graph` traces them, as a run of any length does.
+    """
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(request.node.get_closest_marker("graph") is None)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,7 @@ def run(*arguments):
     return CliRunner().invoke(main, ["train", *map(str, arguments)])
 
 
+@pytest.mark.graph
 def test_a_few_steps_from_a_file_of_weights(photos, tmp_path):
     shipped = find_model("default").file("weights.npz")
     options = ("--photos", 4, "--size", 32, "--input-size", 64, "--start", shipped, "--without", "b", "--workers", 0)

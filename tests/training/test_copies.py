@@ -111,6 +111,7 @@ def test_unreadable_photos_are_left_out(paths, tmp_path):
         CopyBatches(RECIPE, [broken, broken]).make(0)
 
 
+@pytest.mark.graph
 def test_the_loss_falls(paths):
     model = Copies(replace(RECIPE, steps=40), paths, TINY).build(0)
     batch = CopyBatches(RECIPE, paths).make(0)

@@ -170,6 +170,7 @@ def test_arcface_has_its_margin_when_classes_have_begun_to_part(labelled):
     assert float(before) == float(network.criterion(*rows)), "a validation judges by the margin all along"
 
 
+@pytest.mark.graph
 @pytest.mark.parametrize("loss", ["triplet", "supcon", "arcface"])
 def test_every_loss_falls(labelled, loss):
     parts = split(labelled, 0.2, 0)

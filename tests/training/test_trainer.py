@@ -70,7 +70,10 @@ def test_moving_average_by_hand():
     assert average.weights["w"][0] == pytest.approx(1 - 2 / 11 * 0.81)
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, replace(RECIPE, views=3, mine_every=2, final_size=48, frozen_blocks=1)])
+@pytest.mark.parametrize("recipe", [
+    pytest.param(RECIPE, marks=pytest.mark.graph),
+    replace(RECIPE, views=3, mine_every=2, final_size=48, frozen_blocks=1),
+])  # fmt: skip
 def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(paths, tmp_path, recipe):
     whole = train_copies(paths, tmp_path / "whole", recipe)
     stopped(paths, tmp_path / "halves", recipe)

@@ -47,6 +47,8 @@ class Recent(Generic[Value]):
     def _make_room(self, added: int) -> None:
         with self._lock:
             self._size += added
+            if self._size <= self._limit:
+                return
             for key in list(self._kept):
                 if self._size <= self._limit:
                     return

@@ -57,19 +57,29 @@ def sketch_of(picture: Picture) -> Sketch:
     factor = _EDGE / max(picture.grey.shape)
     ways = cv2.INTER_LINEAR if factor > 1 else cv2.INTER_AREA
     grey = cv2.resize(picture.grey, None, fx=factor, fy=factor, interpolation=ways)
-    return Sketch(_binary(grey), _binary(cv2.flip(grey, 1)), picture.afar, picture.has_details)
+    return Sketch(*_binary(grey), picture.afar, picture.has_details)
 
 
-def _binary(grey: Any) -> Binary:
+def _binary(grey: Any) -> tuple[Binary, Binary]:
+    """Of a picture and of its mirror image, in which keypoints need not be found again."""
     import cv2
 
     none = Binary(np.empty((0, 2), np.float32), np.empty((0, 32), np.uint8))
     if min(grey.shape) < _NARROW:
-        return none
-    orb: Any = cv2.ORB_create  # type: ignore[attr-defined,unused-ignore]  # missing in OpenCV 5's stubs
-    points, descriptors = orb(_KEYPOINTS, scaleFactor=_STEP, fastThreshold=_CORNER).detectAndCompute(grey, None)
+        return none, none
+    create: Any = cv2.ORB_create  # type: ignore[attr-defined,unused-ignore]  # missing in OpenCV 5's stubs
+    orb = create(_KEYPOINTS, scaleFactor=_STEP, fastThreshold=_CORNER)
+    points, descriptors = orb.detectAndCompute(grey, None)
     if descriptors is None:
-        return none
+        return none, none
+    right = grey.shape[1] - 1
+    others = [
+        cv2.KeyPoint(right - p.pt[0], p.pt[1], p.size, (540 - p.angle) % 360, p.response, p.octave) for p in points
+    ]
+    return _described(points, descriptors), _described(*orb.compute(cv2.flip(grey, 1), others))
+
+
+def _described(points: Any, descriptors: Any) -> Binary:
     return Binary(np.array([point.pt for point in points], np.float32), descriptors)
 
 

@@ -22,6 +22,13 @@ _WORD = 5
 # down, lies above so many levels and so many times the usual difference; no accident from this share of both on.
 _SMALL = 25_000
 _LINE, _FAINT, _FAINT_UNUSUAL, _FAINT_SHARE = (7, 5), 12.0, 1.3, 0.006
+# Writing laid thinly over a coarse ground hides in the range of a pixel's neighbours, but not in the mean over a few
+# pixels, which the ground has in both: less the mean around it, since tones may differ by place, and a part of the
+# means near by, which misplacement explains. From this share of both on; the outlines of strong edges have less, but
+# not where blur had to be made alike.
+_MEAN, _AROUND, _THIN, _THIN_UNUSUAL, _OF_THE_MEANS, _THIN_SHARE = (3, 3), (25, 25), 10.0, 4.0, 6.0, 0.0125
+# Range of a pixel's neighbours, in levels, and the share of such pixels around it that make a coarse ground.
+_COARSE, _COARSE_SHARE = 20, 0.6
 # Edge of the neighbourhood, in pixels, and its range in levels from which on there is something to see.
 _NEAR, _SOMETHING = 9, 24
 _QUANTILES = np.linspace(0, 1, 33)
@@ -66,6 +73,10 @@ def differences(laid: Laid, *, blur_a: float, blur_b: float) -> Differences:
     faint = (cv2.boxFilter(excess, cv2.CV_32F, _LINE) > max(_FAINT, _FAINT_UNUSUAL * usual)) & inside
     if inside.size <= _SMALL and faint.sum() >= _FAINT_SHARE * inside.sum():
         mask |= faint
+    if not blur_a and not blur_b and mask.sum() < _THIN_SHARE * inside.sum():
+        thin = _thinly(a, b, inside)
+        if thin.sum() >= _THIN_SHARE * inside.sum():
+            mask |= thin
     share = float(mask.sum() / inside.sum())
     if not share:
         return Differences(mask, 0.0, 0.0, usual, laid.in_b)
@@ -73,6 +84,27 @@ def differences(laid: Laid, *, blur_a: float, blur_b: float) -> Differences:
     return Differences(
         mask, share, float(mask.sum() / detail), usual, laid.in_b, _outline_steps(a, mask) / _outline_steps(b, mask)
     )
+
+
+def _thinly(a: NDArray[np.uint8], b: NDArray[np.uint8], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where the means over a few pixels differ, and no tone, no misplacement and no noise explains it."""
+    import cv2
+
+    weight = inside.astype(np.float32)
+    apart = cv2.subtract(a, b, dtype=cv2.CV_32F) * weight
+    around = cv2.blur(apart, _AROUND) / np.maximum(cv2.blur(weight, _AROUND), 0.1)
+    kernel = np.ones((3, 3), np.uint8)
+    whole = cv2.erode(inside.astype(np.uint8), kernel) > 0
+    size = np.abs(cv2.blur(apart, _MEAN) - around)
+    if not whole.any():
+        return np.asarray(whole)
+    usual = 1.4826 * float(np.median(size[whole]))
+    means = [cv2.blur(side, _MEAN) for side in (a, b)]
+    near = np.maximum(*(cv2.subtract(cv2.dilate(mean, kernel), cv2.erode(mean, kernel)) for mean in means))
+    found = (size - near / _OF_THE_MEANS > max(_THIN, _THIN_UNUSUAL * usual)) & whole
+    ranges = [cv2.subtract(cv2.dilate(side, kernel), cv2.erode(side, kernel)) for side in (a, b)]
+    coarse = cv2.blur((np.minimum(*ranges) > _COARSE).astype(np.float32), _AROUND) > _COARSE_SHARE
+    return np.asarray(found & coarse)
 
 
 def _detailed(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -1,8 +1,6 @@
 """Plans, what became of them, and what was taken back."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,20 +23,6 @@ _DONE = {
     "reflink": "replaced by reflinks",
     "delete": "deleted",
 }
-
-
-@contextmanager
-def progress(what: str, total: int | None) -> Iterator[Callable[[], None] | None]:
-    """A progress bar on stderr, on a terminal only: what to call after each file."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
 
 
 def render_plan(plan: Plan, *, min_similarity: float | None) -> Rendering:

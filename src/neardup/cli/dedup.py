@@ -120,8 +120,11 @@ def dedup(
         emit(render_plan(todo, min_similarity=threshold), format)
         if todo.action == "delete":
             note("Deleting cannot be taken back; --action trash can.")
-        if todo.steps and todo.action != "report":
-            note("Nothing was changed; --apply does it.")
+        if todo.steps:
+            how = (
+                "--apply does it" if todo.action != "report" else "--action says what to do: trash, move, hardlink ..."
+            )
+            note(f"Nothing was changed; {how}.")
         return
     with Bar() as bar:
         bar.begin(f"Applying: {todo.action}", len(todo.steps))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.groups.images import Images
+from neardup.groups.keep import A_STEP
 from neardup.groups.links import Components, Links, is_container, is_pasted
 from neardup.groups.looking import Looker
 from neardup.groups.neighbours import Neighbours
@@ -152,7 +153,7 @@ class ConfirmedTies:
         if width_a * height_a != width_b * height_b:
             return width_a * height_a > width_b * height_b
         quality_a, quality_b = (int(self._images.quality[self._images.of(content)[0]]) for content in (a, b))
-        return quality_a == 0 or quality_a >= quality_b
+        return quality_a == 0 or quality_a > quality_b - A_STEP
 
     def _through_a_copy(self, keeper: int, content: int) -> Evidence | None:
         """Noise, strong compression and writing hide a little each, and together too much.

@@ -22,7 +22,7 @@ _BLOCK = 16
 _ENLARGED, _BOUNDS, _FINE = 0.3, (0.25, 0.4), 1.5
 _SURE_FROM = 1.3
 # Between these scales the lower bound falls to the last: of what was enlarged to four times, the most is 0.15.
-_FAR, _LEAST = (3.0, 4.0), 0.18
+_FAR, _LEAST = (3.0, 4.0), 0.17
 # The same below which it may have been: a soft photo has as little. Over the scale, from photos and enlargements.
 _PERHAPS = 0.92
 # Of two of one size: scales that are one, what is finer than so many pixels, and its share in what was blurred. To

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 # Longer edge in pixels and WebP quality of the thumbnails of a report of up to so many images: 763 groups, of three or
 # four each, take less than 10 MB. All of one report are alike, so that many are looked for before the first is drawn.
-THUMBNAILS = ((240, 60, 1000), (160, 55, 1800), (128, 50, 2600), (96, 45, 1 << 62))
+THUMBNAILS = ((240, 60, 1000), (160, 55, 1600), (112, 45, 2600), (96, 45, 1 << 62))
 # A crowd of copies is told from its first images; a file of all would not open.
 MOST_IMAGES = 120
 _KINDS = ("exact", "copy", "edited", "similar", "near")

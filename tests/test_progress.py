@@ -1,6 +1,7 @@
 """Progress bars: on a terminal only, and never among results."""
 
 import io
+import os
 import sys
 
 import pytest
@@ -54,6 +55,15 @@ def test_a_bar_says_what_is_done_and_leaves_results_alone(open_terminal, capsys)
 def test_there_is_none_elsewhere(monkeypatch, capsys):
     use(Bar())
     assert capsys.readouterr() == ("a result\n", "by the way\n")
+
+
+def test_tensorflow_is_told_to_be_quiet_before_anything_imports_it(monkeypatch, capsys):
+    for given, seen in ((None, "3"), ("0", "0")):
+        monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", given or "")
+        if given is None:
+            monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+        main(["undo", "--help"], standalone_mode=False)
+        assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == seen
 
 
 def test_long_commands_show_how_far_they_are(open_terminal, capsys, tmp_path, tiny_model, monkeypatch):

@@ -1,7 +1,11 @@
 """Progress bars: on stderr, on a terminal only, and gone when what they are about is done."""
 
+import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -76,6 +80,25 @@ class Bar:
         )
         self._bar.start()
         self._drawn = time.monotonic()
+
+
+@contextmanager
+def own_words_only() -> Iterator[None]:
+    """Keep what libraries write to a terminal past Python off it: TensorFlow does so before it can be told not to."""
+    before = sys.__stderr__
+    if before is None or before is not sys.stderr or not before.isatty():
+        yield
+        return
+    terminal = os.dup(2)
+    sys.stderr = os.fdopen(terminal, "w", 1, before.encoding, before.errors)
+    with sys.stderr:
+        try:
+            with Path(os.devnull).open("wb") as nothing:
+                os.dup2(nothing.fileno(), 2)
+            yield
+        finally:
+            os.dup2(terminal, 2)
+            sys.stderr = before
 
 
 def is_beside_results() -> bool:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -164,6 +165,24 @@ def test_query_takes_folders_stdin_and_several(neardup, indexed):
     assert (answer["query"], answer["matches"][0]["path"]) == ("-", str(indexed[3]))
 
 
+@pytest.mark.parametrize("how", [(), ("--exact",), ("--codes", 64), ("--min-similarity", "-1")])
+def test_the_query_itself_takes_no_place(neardup, indexed, tiny_model, how):
+    """In what a person reads; records hold as many as were asked for. Nor where other files are the same to the byte, whose paths come before its own."""
+    for twin in ("!a", "!b"):
+        shutil.copy(indexed[5], f"photos/{twin}.jpg")
+    neardup("index", "photos", "--model", tiny_model.folder)
+    [whole] = as_json(neardup("query", indexed[5], *how, "--top", 100, "--format", "json"))
+    Path("asked.jpg").write_bytes(indexed[5].read_bytes())
+    for top in (1, 3):
+        [own, other] = as_json(neardup("query", indexed[5], "asked.jpg", *how, "--top", top, "--format", "json"))
+        paths = [match["path"] for match in whole["matches"]]
+        assert [match["path"] for match in own["matches"]] == paths[:top]
+        assert len(other["matches"]) == top
+        text = neardup("query", indexed[5], *how, "--top", top).stdout
+        read = [path for path in paths if f"  {Path(path).relative_to(Path.cwd())}" in text]
+        assert read == (paths[: top + 1] if str(indexed[5]) in paths[: top + 1] else paths[:top])
+
+
 def test_exact_query_looks_at_everything(neardup, indexed):
     [answer] = as_json(neardup("query", indexed[0], "--exact", "--top", 10**12, "--format", "json"))
     assert answer["candidates"] == len(answer["matches"]) == 12
@@ -174,7 +193,10 @@ def test_text_says_how_many_candidates_and_marks_the_rest(neardup, indexed):
     assert "Matches: 12 (candidates among 12 images)" in shown
     assert str(indexed[0].relative_to(Path.cwd())) in shown
     draw_photo(1000).save("other.png")
-    lines = neardup("query", "other.png", "--exact", "--min-similarity", "1").stdout.splitlines()
+    assert neardup("query", indexed[0], indexed[1]).stderr.count("candidates: ") == 1
+    found = neardup("query", "other.png", "--exact", "--min-similarity", "1")
+    assert "candidates: " not in found.stderr
+    lines = found.stdout.splitlines()
     assert lines[-1] == "  No image reaches the threshold of 1.000."
 
 
@@ -529,7 +551,8 @@ def test_a_picture_that_cannot_be_written_is_refused_before_any_work(neardup, in
 
 
 def test_the_query_on_stdin_is_in_the_picture(neardup, indexed):
-    neardup("query", indexed[0], "--top", 1, "--plot", "file.png")
+    shutil.copy(indexed[0], "asked.jpg")  # indexed under another name
+    neardup("query", "asked.jpg", "--top", 1, "--plot", "file.png")
     neardup("query", "-", "--top", 1, "--plot", "stdin.png", stdin=indexed[0].read_bytes())
     with Image.open("file.png") as file, Image.open("stdin.png") as stdin:
         # Above the caption both are the same.

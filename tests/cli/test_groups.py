@@ -70,6 +70,7 @@ def test_groups_in_json(neardup: Neardup, copies: list[Path], tmp_path: Path) ->
             "path": str(copies[number]), "similarity": 1.0, "relation": "exact", "change": "the same file",
             "why": "a shorter path", "damaged": None,
             "width": 120, "height": 90, "size_bytes": copies[number].stat().st_size,
+            "label": None,
         }  # fmt: skip
         assert (keeper["similarity"], keeper["relation"], keeper["change"]) == (1.0, "keeper", None)
 

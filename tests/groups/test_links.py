@@ -313,9 +313,22 @@ def test_what_cannot_be_read_is_not_confirmed_and_said(gallery, tmp_path):
     assert "1 written" in {name for group in by_name(find_groups(Index.open(tmp_path / "index"))) for name, _ in group}
 
 
-def test_progress_ends_at_the_number_of_candidates(copies):
-    seen: list[tuple[int, int]] = []
+def test_each_stage_says_how_far_it_is(copies):
+    """And none begins before the one before it is at its end."""
+    seen: dict[str, list[tuple[int, int]]] = {}
     told: list[Totals] = []
-    list(find_groups(copies, on_progress=lambda done, total: seen.append((done, total)), on_totals=told.append))
-    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
-    assert seen[-1] == (told[0].candidates, told[0].candidates)
+    groups = list(
+        find_groups(
+            copies,
+            on_progress=lambda stage, done, total: seen.setdefault(stage, []).append((done, total)),
+            on_totals=told.append,
+        )
+    )
+    assert list(seen) == ["propose", "look", "settle", "describe"]
+    for steps in seen.values():
+        done, [total] = [done for done, _ in steps], {total for _, total in steps}
+        assert done == sorted(done)
+        assert done[-1] == total
+    assert seen["look"][-1][1] == told[0].candidates
+    assert seen["describe"] == [(number, len(groups)) for number in range(1, len(groups) + 1)]
+    assert seen["settle"][-1][1] >= sum(len({member.digest for member in group.members}) for group in groups)

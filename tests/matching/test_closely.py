@@ -33,6 +33,10 @@ def turned(content: bytes, orientation: int) -> bytes:
     return saved(Image.open(io.BytesIO(content)), quality="keep", exif=exif)
 
 
+def tables_of(content: bytes) -> dict[int, list[int]]:
+    return Image.open(io.BytesIO(content)).quantization  # type: ignore[attr-defined, no-any-return]
+
+
 def first_of(a: bytes, b: bytes) -> str | None:
     found = judge(load_picture(a), load_picture(b))
     assert found.is_confirmed
@@ -72,11 +76,32 @@ def test_an_enlargement_of_what_is_large_already() -> None:
     assert first_of(original, reduced) is None
 
 
-def test_a_blurred_copy_and_a_sharpened_one() -> None:
+@pytest.mark.parametrize("quality", [85, 92])
+@pytest.mark.parametrize("radius_percent", [(1, 100), (2, 120), (4, 80)])
+def test_a_sharpened_picture_came_later(quality: int, radius_percent: tuple[int, int]) -> None:
+    original = saved(SCENE, quality=90)
+    sharpened = saved(opened(original).filter(ImageFilter.UnsharpMask(*radius_percent, 2)), quality=quality)
+    assert first_of(original, sharpened) == "a"
+    assert first_of(sharpened, original) == "b"
+
+
+@pytest.mark.parametrize("quality", [70, 95])
+@pytest.mark.parametrize("blur", [0.5, 0.8, 1.6])
+def test_what_was_not_blurred_was_not_sharpened(quality: int, blur: float) -> None:
     original = saved(SCENE, quality=92)
-    assert first_of(original, saved(SCENE.filter(ImageFilter.GaussianBlur(1.6)), quality=95)) == "a"
-    # Nobody can tell what was sharpened from what was not, and neither is taken for blurred.
-    assert first_of(original, saved(SCENE.filter(ImageFilter.UnsharpMask(2, 120, 2)), quality=92)) is None
+    blurred = saved(opened(original).filter(ImageFilter.GaussianBlur(blur)), quality=quality)
+    assert first_of(original, blurred) in (("a",) if blur == 1.6 else ("a", None))
+
+
+@pytest.mark.parametrize("own", [84, 90])
+@pytest.mark.parametrize("factor", [2, 2.25, 2.6])
+def test_steps_that_nearly_divide_each_other_tell_nothing(own: int, factor: float) -> None:
+    """Every second multiple of the smaller steps is near one of the larger."""
+    original = saved(SCENE, quality=own)
+    steps = {
+        number: [min(255, round(step * factor)) for step in table] for number, table in tables_of(original).items()
+    }
+    assert first_of(original, saved(opened(original), qtables=steps, subsampling=0)) in ("a", None)
 
 
 @pytest.mark.parametrize("start", [0.3, 0.5, 0.7])

@@ -95,7 +95,7 @@ def test_thumbnails_are_inside_and_byte_copies_are_decoded_once(tmp_path, monkey
     images = read(tmp_path / "report.html").all("img")
     assert len(images) == 5
     for image in images:
-        with Image.open(BytesIO(b64decode(image["src"].removeprefix("data:image/jpeg;base64,")))) as thumbnail:
+        with Image.open(BytesIO(b64decode(image["src"].removeprefix("data:image/webp;base64,")))) as thumbnail:
             assert thumbnail.size == (240, 180) == (int(image["width"]), int(image["height"]))
 
 
@@ -175,17 +175,24 @@ def test_a_crowd_is_told_from_its_first_images(tmp_path, monkeypatch):
     assert "4 more are left out here" in report.read_text()
 
 
-def test_later_thumbnails_are_smaller_in_a_large_report(tmp_path, monkeypatch):
-    monkeypatch.setattr(html, "THUMBNAILS", ((240, 75, 1), (64, 60, 1 << 62)))
-    monkeypatch.setattr(html, "AHEAD", 0)
-    groups = [near_group(tmp_path, seed=seed) for seed in range(2)]
-    write_report(groups, tmp_path / "report.html")
-    widths = [int(image["width"]) for image in read(tmp_path / "report.html").all("img")]
-    assert widths == [240, 199, 64, 64]
+def test_thumbnails_are_smaller_in_a_larger_report(tmp_path, monkeypatch):
+    """All of one report have one size, and those of pictures that have more pixels are shown at one size."""
+    monkeypatch.setattr(html, "THUMBNAILS", ((240, 60, 3), (64, 45, 4), (32, 45, 1 << 62)))
+    groups = [near_group(tmp_path, seed=seed) for seed in range(3)]
+    for shown, widths, reduced in (
+        (1, [240, 199], [True, False]),
+        (2, [64] * 4, [True] * 4),
+        (3, [32] * 6, [True] * 6),
+    ):
+        write_report(groups[:shown], tmp_path / "report.html")
+        images = read(tmp_path / "report.html").all("img")
+        assert [int(image["width"]) for image in images] == widths
+        assert ["class" in image for image in images] == reduced
 
 
-def test_groups_are_taken_one_by_one(tmp_path):
+def test_groups_are_taken_one_by_one(tmp_path, monkeypatch):
     """A bounded number is in memory: the last group is asked for after the first has been written."""
+    monkeypatch.setattr(html, "THUMBNAILS", ((240, 60, 20), (64, 45, 1 << 62)))
     group, taken = near_group(tmp_path, seed=1), []
 
     def many():

@@ -113,7 +113,8 @@ class Losses:
 
 def lost_pixels(member: Member, keeper: Member) -> tuple[str, ...]:
     """What is lost of a picture's size, in words."""
-    if member.width * member.height <= keeper.width * keeper.height:
+    is_enlarged = member.evidence is not None and member.evidence.enlarged == "b"  # more pixels, and no more in them
+    if is_enlarged or member.width * member.height <= keeper.width * keeper.height:
         return ()
     margin = f" ({member.margin:.0%} of them margin)" if member.margin else ""
     return (f"{member.width} x {member.height} pixels{margin} against {keeper.width} x {keeper.height}",)

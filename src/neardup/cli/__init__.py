@@ -72,6 +72,9 @@ class Commands(Suggesting):
 
     def make_context(self, info_name: str | None, args: list[str], *more: Any, **kwargs: Any) -> click.Context:
         _make_streams_writable()
+        # Whichever command imports TensorFlow, directly or by way of Keras: what it says of GPUs and of its build is no
+        # result and no error. Its errors come as exceptions.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with _errors_in_one_line():  # `neardup --help` writes here
             if "" in args:  # which a path would take for the current folder
                 raise click.UsageError("an argument is empty: is a variable of yours not set?")

@@ -88,7 +88,8 @@ def dedup(
     from neardup.images.find import SET_ASIDE
     from neardup.index.owner import trust_index
     from neardup.output import emit, note
-    from neardup.output.actions import progress, render_applied, render_plan
+    from neardup.output.actions import render_applied, render_plan
+    from neardup.output.progress import Bar
     from neardup.text import show_path
 
     if apply:  # before the groups are found, which takes long
@@ -119,11 +120,15 @@ def dedup(
         emit(render_plan(todo, min_similarity=threshold), format)
         if todo.action == "delete":
             note("Deleting cannot be taken back; --action trash can.")
-        if todo.steps and todo.action != "report":
-            note("Nothing was changed; --apply does it.")
+        if todo.steps:
+            how = (
+                "--apply does it" if todo.action != "report" else "--action says what to do: trash, move, hardlink ..."
+            )
+            note(f"Nothing was changed; {how}.")
         return
-    with progress(f"Applying: {todo.action}", len(todo.steps)) as on_progress:
-        report = apply_plan(index, todo, say=note, on_progress=on_progress)
+    with Bar() as bar:
+        bar.begin(f"Applying: {todo.action}", len(todo.steps))
+        report = apply_plan(index, todo, say=note, on_progress=bar.advance)
     applied = render_applied(todo, report, min_similarity=threshold, index_option=options.index_option(index))
     emit(applied, format)
     if report.outcomes and not report.count("done") and report.count("failed"):

@@ -87,9 +87,6 @@ def evaluate(
         return
     if kinds is not None:
         raise click.UsageError("--kinds says which kinds of --lookalikes: give both")
-    from rich.console import Console
-    from rich.progress import Progress
-
     from neardup.embedding import load_embedder
     from neardup.errors import BadInput
     from neardup.evaluation import suite
@@ -97,6 +94,7 @@ def evaluate(
     from neardup.evaluation.calibration import calibrate_false_matches, precision_threshold
     from neardup.output import emit, note
     from neardup.output.evaluation import render_evaluation
+    from neardup.output.progress import Bar
     from neardup.sources.datasets import find_stored
 
     if plot and not plot.parent.is_dir():  # said now, not after minutes of work
@@ -109,14 +107,14 @@ def evaluate(
     for reason in missing:
         note(f"Left out: {reason}")
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        attacking = progress.add_task("Attacking photos", total=None)
+    with Bar() as bar:
+        bar.begin("Attacking photos")
         report = suite.evaluate(
             drawn,
             embedder.embed,
             baselines=baselines,
             seed=seed,
-            on_progress=lambda done, total: progress.update(attacking, completed=done, total=total),
+            on_progress=bar.update,
         )
         chosen = rates = None
         if calibrate:
@@ -124,12 +122,12 @@ def evaluate(
                 chosen = precision_threshold(report, precision)
             except BadInput as error:
                 note(str(error))
-            calibrating = progress.add_task("Calibrating", total=None)
+            bar.begin("Calibrating")
             rates = calibrate_false_matches(
                 drawn,
                 embedder.embed,
                 seed=seed,
-                on_progress=lambda done, total: progress.update(calibrating, completed=done, total=total),
+                on_progress=bar.update,
             )
     for file, reason in report.failed:
         note(f"{file}: {reason}")
@@ -156,15 +154,13 @@ def _refuse_beside(chosen: str, *names: str) -> None:
 def _evaluate_lookalikes(
     path: str, photos: int | None, seed: int, model: str, engine: str, kinds: str | None, format: str
 ) -> None:
-    from rich.console import Console
-    from rich.progress import Progress
-
     from neardup.embedding import cores, load_embedder
     from neardup.evaluation import suite
     from neardup.evaluation.lookalikes import KINDS
     from neardup.evaluation.lookalikes.measure import PICTURES, measure_lookalikes
     from neardup.output import emit, note
     from neardup.output.evaluation import render_lookalikes
+    from neardup.output.progress import Bar
     from neardup.scratch import temporary_folder
     from neardup.sources.datasets import find_stored
 
@@ -175,11 +171,8 @@ def _evaluate_lookalikes(
     if not different:
         note(f"{path}: no photos that can be read; drawn scenes stand in for them")
     embedder = load_embedder(model, engine, threads=cores())
-    with (
-        Progress(console=Console(stderr=True), transient=True) as progress,
-        temporary_folder("neardup-lookalikes-") as folder,
-    ):
-        drawing = progress.add_task("Drawing look-alikes", total=None)
+    with Bar() as bar, temporary_folder("neardup-lookalikes-") as folder:
+        bar.begin("Drawing look-alikes")
         report = measure_lookalikes(
             folder,
             embedder,
@@ -187,9 +180,7 @@ def _evaluate_lookalikes(
             photos=different,
             seed=seed,
             threads=cores(),
-            on_progress=lambda kind, done, pictures: progress.update(
-                drawing, description=kind, completed=done, total=pictures
-            ),
+            on_progress=lambda kind, done, pictures: bar.update(done, pictures, what=f"Look-alikes: {kind}"),
         )
     emit(render_lookalikes(report, embedder.model.name), format)
 
@@ -197,24 +188,20 @@ def _evaluate_lookalikes(
 def _evaluate_labelled(
     path: str, photos: int | None, seed: int, model: str, engine: str, plots: Path | None, format: str
 ) -> None:
-    from rich.console import Console
-    from rich.progress import Progress
-
     from neardup.embedding import cores, load_embedder
     from neardup.evaluation import suite
     from neardup.evaluation.labelled import embed_labelled, judge_labelled
     from neardup.output import emit, note
     from neardup.output.labelled import render_labelled
+    from neardup.output.progress import Bar
     from neardup.sources.datasets import find_labelled
 
     labels = dict(find_labelled(path))
     drawn = [(photo, labels[photo]) for photo in suite.draw(labels, seed, limit=photos)]
     embedder = load_embedder(model, engine, images=len(drawn))
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Embedding", total=len(drawn))
-        pictures = embed_labelled(
-            drawn, embedder, cores(), lambda done, total: progress.update(task, completed=done, total=total)
-        )
+    with Bar() as bar:
+        bar.begin("Embedding", len(drawn))
+        pictures = embed_labelled(drawn, embedder, cores(), bar.update)
     for file, reason in pictures.failed:
         note(f"{file}: {reason}")
     report = judge_labelled(pictures)

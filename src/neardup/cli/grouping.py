@@ -77,16 +77,21 @@ def open_groups(
     folder: tuple[Path, ...],
     similar: bool = False,
     ray: str | None = None,
+    prints: bool = False,
 ) -> Iterator["Grouping"]:
-    """Find the groups that the options ask for; progress, and what came of looking at pictures, go to stderr."""
+    """Find the groups that the options ask for; progress, and what came of looking at pictures, go to stderr.
+
+    prints: they go to standard output one by one, as they come
+    """
     if across and within:
         raise click.UsageError("--across and --within exclude each other")
     if folder and not (across or within):
         raise click.UsageError("--folder says what --across or --within means: give one of them")
-    from neardup.groups import FolderRule, KeepPolicy
+    from neardup.groups import FolderRule, KeepPolicy, Totals
     from neardup.jobs.group import GroupOptions, group_images
     from neardup.output import note
-    from neardup.output.groups import LookingProgress, tell_totals
+    from neardup.output.groups import show_stages, tell_totals
+    from neardup.output.progress import Bar, is_beside_results
 
     rule: FolderRule | None = None
     if across or within:
@@ -99,12 +104,17 @@ def open_groups(
             from neardup.distributed.groups import workers_on_ray
 
             workers = stack.enter_context(workers_on_ray(ray))
-        progress = stack.enter_context(LookingProgress())
+        bar = stack.enter_context(Bar())
+
+        def tell(totals: Totals) -> None:
+            bar.hide()
+            tell_totals(totals)
+
         yield group_images(
             index,
             wanted,
             workers=workers,
             say=note,
-            on_progress=progress.update,
-            on_totals=lambda totals: progress.end(tell_totals, totals),
+            on_progress=show_stages(bar, lines_come=prints and is_beside_results()),
+            on_totals=tell,
         )

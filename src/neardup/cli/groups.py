@@ -34,7 +34,7 @@ def groups(index: Path, similar: bool, output: Path | None, ray: str | None, for
 
     if output is not None:
         check_ending(output)
-    with open_groups(index, similar=similar, ray=ray, **grouping) as found:
+    with open_groups(index, similar=similar, ray=ray, prints=output is None, **grouping) as found:
         totals = Totals(keep=found.keep)
         if output is None:
             emit(render_groups(found.groups, totals), format)

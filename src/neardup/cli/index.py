@@ -109,7 +109,8 @@ def index(
     from neardup.jobs.prune import prune_index
     from neardup.jobs.watch import watch_images
     from neardup.output import emit, note
-    from neardup.output.index import Progress, render_report
+    from neardup.output.index import render_report
+    from neardup.output.progress import Bar
     from neardup.sources.stdin import STDIN, read_paths
 
     if dry_run and ray is None:
@@ -158,10 +159,11 @@ def index(
         from neardup.distributed.index import on_ray
 
         elsewhere = on_ray(ray, index, model=model, engine=engine, parts=parts, threads=threads, say=note)
-    with sigterm_interrupts(), Progress() as progress:
+    with sigterm_interrupts(), Bar(unit="images") as bar:
+        bar.begin("Indexing")
         report = index_images(
-            folders, index, listed=listed, elsewhere=elsewhere, on_progress=progress.update,
-            on_total=progress.set_total if progress.is_shown else None, **chosen,
+            folders, index, listed=listed, elsewhere=elsewhere, on_progress=lambda report: bar.update(report.done),
+            on_total=bar.set_total if bar.is_shown else None, **chosen,
         )  # fmt: skip
     report.removed += pruned.removed if pruned is not None else 0
     emit(render_report(report, index), format)

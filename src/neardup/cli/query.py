@@ -51,11 +51,15 @@ def query(
     from neardup.output.figures import check_plot
     from neardup.output.figures.matches import MOST_ROWS, plot_answers, preview
     from neardup.output.matches import render_answers
+    from neardup.output.progress import Bar, is_beside_results
+    from neardup.sources.datasets import is_dataset
 
     if exact and codes is not None:
         raise click.UsageError("--exact compares with every image: leave --codes out")
     if plot is not None:
         check_plot(plot)
+    several = len(images) > 1 or is_dataset(images[0]) or Path(images[0]).is_dir()
+    bar = Bar()
     asked = query_images(
         images,
         index,
@@ -67,6 +71,7 @@ def query(
         allow_private=allow_private,
         stdin=sys.stdin.buffer if sys.stdin else None,
         say=note,
+        on_total=bar.set_total if bar.is_shown and several else None,
         on_error=lambda path, error: note(f"Warning: {path}: {error.strerror}; what is below is left out"),
     )
     drawn: list[tuple[Answer, NDArray[np.uint8] | None]] = []
@@ -77,9 +82,17 @@ def query(
             errors.append(answer.error)
             if plot is not None and answer.error is None and len(drawn) < MOST_ROWS:
                 drawn.append((answer, preview(answer.source)))
+            if is_beside_results():
+                bar.hide()
             yield answer
+            if several:
+                bar.update(len(errors))
 
-    emit(render_answers(answers(), index=asked.index, threshold=asked.threshold), format)
+    shown = render_answers(answers(), index=asked.index, threshold=asked.threshold, exact=exact, codes=codes)
+    with bar:
+        if several:
+            bar.begin("Asking the index")
+        emit(shown, format)
     if plot is not None and drawn:
         plot_answers(drawn, plot, threshold=asked.threshold)
         note(f"Drawn: {plot}")

@@ -105,16 +105,17 @@ def train(
         raise click.UsageError("--frozen-blocks keeps weights as they were at the start; give some with --start")
     from neardup.output import emit, note
     from neardup.output.figures.training import plot_curve
-    from neardup.output.train import render_training
+    from neardup.output.progress import Bar, own_words_only
+    from neardup.output.train import render_training, show_step
     from neardup.training import job
 
     given = {name: value for name, value in settings.items() if value is not None}
-    with sigterm_interrupts():
+    with own_words_only(), sigterm_interrupts(), Bar() as bar:
+        bar.begin("Training")
+        shared: dict[str, Any] = {"start": start, "without": without, "say": note, "on_step": show_step(bar)}
         if labelled:
-            trained = job.train_labelled(path, output, LabelRecipe(**given), start=start, without=without, say=note)
+            trained = job.train_labelled(path, output, LabelRecipe(**given), **shared)
         else:
-            trained = job.train_copies(
-                path, output, CopyRecipe(**given), start=start, without=without, validate_on=validate_on, say=note
-            )
+            trained = job.train_copies(path, output, CopyRecipe(**given), validate_on=validate_on, **shared)
     plot_curve(trained.log, output / "curve.png")
     emit(render_training(trained, output / "curve.png"), format)

@@ -23,10 +23,12 @@ def undo(index: Path, trust: bool, format: str) -> None:
     """
     from neardup.actions import undo_last
     from neardup.output import emit
-    from neardup.output.actions import progress, render_undone
+    from neardup.output.actions import render_undone
+    from neardup.output.progress import Bar
 
-    with progress("Taking back", None) as on_progress:
-        report = undo_last(index, trust=trust, on_progress=on_progress)
+    with Bar() as bar:
+        bar.begin("Taking back")
+        report = undo_last(index, trust=trust, on_progress=bar.advance)
     emit(render_undone(report), format)
     if not report.count("done"):
         click.get_current_context().exit(1)

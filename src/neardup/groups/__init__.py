@@ -52,7 +52,7 @@ def find_groups(
     verdicts: Mapping[Pair, Verdict] | None = None,
     threads: int | None = None,
     workers: Workers | None = None,
-    on_progress: Progress = lambda done, total: None,
+    on_progress: Progress = lambda stage, done, total: None,
     on_totals: Callable[[Totals], None] = lambda totals: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Iterator[DuplicateGroup]:
@@ -62,6 +62,8 @@ def find_groups(
     similar:    let a keeper take in what shows the same scene, too
     verdicts:   those to honour; None: the index's own
     workers:    do what can be done in advance; the groups are the same
+    on_progress: called with a stage, how much of it is done, and of how much: from any thread, the last of "describe"
+                before its group
     on_totals:  called once, before the first group, with what looking at the pictures came to
     say:        called with warnings
     Memory: the embeddings once more as float16, some 200 bytes and the path for each image, 50 for each candidate, and
@@ -88,8 +90,11 @@ def find_groups(
             found = run.by_looking(looker, similar, threads or cores(), ahead, on_progress, on_totals)
             if ahead is not None:
                 ahead.pixels(_to_compare_by_pixels(images, found.groups))
-        for group in sorted(found.groups, key=lambda group: images.paths[group.members[0]]):
-            yield _described(images, units, looker, group, found)
+        groups = sorted(found.groups, key=lambda group: images.paths[group.members[0]])
+        for number, group in enumerate(groups, 1):
+            described = _described(images, units, looker, group, found)
+            on_progress("describe", number, len(groups))
+            yield described
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,9 @@ class _Run:
         on_progress: Progress,
         on_totals: Callable[[Totals], None],
     ) -> _Found:
-        pairs, floor = propose(self.images, ahead.exact_pairs if ahead else None)
+        pairs, floor = propose(
+            self.images, ahead.exact_pairs if ahead else None, lambda done, total: on_progress("propose", done, total)
+        )
         in_order = ahead.candidates if ahead else None
         margins = _shared_margins(self.images, neighbours_of(pairs, len(self.images)))
         with without_blas_threads(), ThreadPoolExecutor(threads, "look") as pool:
@@ -146,9 +153,13 @@ class _Run:
             if ahead is not None:
                 ahead.with_firsts(components, ties)
             by_origin = self.keep.asks_for_origin
-            settle(standing, components, ties.look_closely, pool, pixels=pixels, by_origin=by_origin)
+            settle(
+                standing, components, ties.look_closely, pool, pixels=pixels, by_origin=by_origin,
+                on_progress=lambda done, total: on_progress("settle", done, total),
+            )  # fmt: skip
+            found = self._assign(ties, self._rank(margins, standing, roots))
             on_totals(links.totals)
-            return replace(self._assign(ties, self._rank(margins, standing, roots)), compare=ties.evidence)
+            return replace(found, compare=ties.evidence)
 
     def _components(self, roots: NDArray[np.int64], order: NDArray[np.int64]) -> list[list[int]]:
         """Contents that links join, those to keep first; of what is damaged nothing is known to have been first."""

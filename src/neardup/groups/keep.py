@@ -39,7 +39,7 @@ _DETAIL = 1.5
 _HALF_KEPT = 0.22
 _LOSSLESS_QUALITY = 101.0
 # Qualities of JPEG that nobody can tell apart.
-_A_STEP = 4.0
+A_STEP = 4.0
 # How many bits are set in each byte.
 _KINDS_HELD = np.array([bits.bit_count() for bits in range(256)], np.int8)
 
@@ -243,7 +243,7 @@ def _less_kept(images: Candidates) -> NDArray[np.float64]:
     np.maximum.at(best, component, qualities)
     below = best[component] - qualities
     told = (images.quality > 0) & (qualities == images.quality)
-    return np.where(told, np.floor(below / _A_STEP) * _A_STEP, below)
+    return np.where(told, np.floor(below / A_STEP) * A_STEP, below)
 
 
 def _qualities(images: Candidates) -> NDArray[np.float64]:

@@ -81,7 +81,7 @@ def confirm(
     *,
     floor: float,
     in_order: InOrder | None = None,
-    on_progress: Progress = lambda done, total: None,
+    on_progress: Progress = lambda stage, done, total: None,
 ) -> Links:
     """Look at candidates until every pair is linked, refused or left out.
 
@@ -114,9 +114,9 @@ def confirm(
             if not is_pasted(found):
                 roots.join(a, b)
         done = totals.linked + totals.confirmed + totals.refused + totals.unread + totals.left_out
-        on_progress(done, len(pairs))
+        on_progress("look", done, len(pairs))
         looker.record_if_due()
-    on_progress(len(pairs), len(pairs))  # the last ones may all have been linked
+    on_progress("look", len(pairs), len(pairs))  # the last ones may all have been linked
     totals.remembered = looker.remembered
     for content, reason in sorted(looker.unreadable.items()):
         totals.unreadable.append((str(images.path(images.of(content)[0])), reason))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -311,4 +311,6 @@ class _Pictures:
         return picture
 
 
-Progress = Callable[[int, int], None]  # pairs gone through, of so many
+# Embeddings are compared, pairs looked at, versions compared with the one that is kept of them, groups described.
+Stage = Literal["propose", "look", "settle", "describe"]
+Progress = Callable[[Stage, int, int], None]  # how much of a stage is done, and of how much

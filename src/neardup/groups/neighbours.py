@@ -58,18 +58,27 @@ class Neighbours:
 ExactPairs = Callable[[NDArray[np.float32], Sequence[int]], Iterable[NDArray[np.int64]]]
 
 
-def propose(images: Images, exact_pairs: ExactPairs | None = None) -> tuple[Pairs, float]:
+def propose(
+    images: Images,
+    exact_pairs: ExactPairs | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[Pairs, float]:
     """Candidates for a look at the pictures, and the cosine from which on they were proposed.
 
     exact_pairs: does the products, in place of this process
+    on_progress: called with the contents that were compared with all others, and how many there are
     """
     if len(images) <= EXACT_CONTENTS:
         unit = images.unit()
         starts = range(0, len(unit), rows_of_block(len(unit)))
         found = exact_pairs(unit, starts) if exact_pairs else (pairs_of_block(unit, start) for start in starts)
-        exact = np.unique(np.concatenate([np.empty(0, np.int64), *found]))
-        keys = _of_one_kind(images, np.union1d(exact, _pairs_by_parts(images)))
-        return _ordered(images, keys // len(images), keys % len(images)), FLOOR
+        keys = [np.empty(0, np.int64)]
+        for done, block in enumerate(found, 1):
+            keys.append(block)
+            on_progress(min(done * rows_of_block(len(unit)), len(unit)), len(unit))
+        exact = np.unique(np.concatenate(keys))
+        near = _of_one_kind(images, np.union1d(exact, _pairs_by_parts(images)))
+        return _ordered(images, near // len(images), near % len(images)), FLOOR
     pairs = pairs_above(images, TABLES_FLOOR)
     return pairs, TABLES_FLOOR
 

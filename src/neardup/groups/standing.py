@@ -5,6 +5,7 @@ screenshot. So of each component the one that would be kept is compared with oth
 from, if the others agree that this one was there earlier.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -75,13 +76,17 @@ def settle(
     *,
     pixels: NDArray[np.int64],
     by_origin: bool,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Find out what of each component was made from the rest; the first of what is left has then met all others.
 
     components: contents, the one to keep first
     pixels:     (contents,) of each
     by_origin:  whether that one gives way to what it was made from; else only to what it holds
+    on_progress: called with the contents whose component is gone through, and with that of all
     """
+    waiting = sorted(components, key=len, reverse=True)
+    done, total, counting = 0, sum(map(len, waiting)), threading.Lock()
 
     def noted(a: int, b: int) -> Evidence | None:
         found = compare(a, b)
@@ -89,13 +94,17 @@ def settle(
             standing.note(a, b, found, pixels)
         return found
 
-    small: list[list[int]] = []
-    for component in components:
-        if len(component) < _LARGE:
-            small.append(component)
-        else:
-            _settle(standing, component, _several(noted, threads), by_origin=by_origin)
-    list(threads.map(lambda component: _settle(standing, component, _one_by_one(noted), by_origin=by_origin), small))
+    def settled(component: list[int], compare_all: _CompareAll) -> None:
+        nonlocal done
+        _settle(standing, component, compare_all, by_origin=by_origin)
+        with counting:
+            done += len(component)
+            on_progress(done, total)
+
+    large = [component for component in waiting if len(component) >= _LARGE]
+    for component in large:
+        settled(component, _several(noted, threads))
+    list(threads.map(lambda component: settled(component, _one_by_one(noted)), waiting[len(large) :]))
 
 
 _CompareAll = Callable[[int, Sequence[int]], Iterator[Evidence | None]]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.groups.images import Images
+from neardup.groups.keep import A_STEP
 from neardup.groups.links import Components, Links, is_container, is_pasted
 from neardup.groups.looking import Looker
 from neardup.groups.neighbours import Neighbours
@@ -147,15 +148,12 @@ class ConfirmedTies:
         return closely if a < b else closely.reversed()
 
     def _is_doubtful(self, a: int, b: int) -> bool:
-        """Whether A seems to be better than B by what a copy can have, too: more pixels, or as many less compressed."""
+        """Whether A seems better than B by what a copy may have: more pixels, or as many and no more compressed."""
         (width_a, height_a), (width_b, height_b) = self._images.size(a), self._images.size(b)
         if width_a * height_a != width_b * height_b:
             return width_a * height_a > width_b * height_b
-        (quality_a, bytes_a), (quality_b, bytes_b) = (
-            (int(self._images.quality[image]), int(self._images.sizes[image]))
-            for image in (self._images.of(content)[0] for content in (a, b))
-        )
-        return quality_b > 0 and (quality_a == 0 or quality_a > quality_b or bytes_a == bytes_b)
+        quality_a, quality_b = (int(self._images.quality[self._images.of(content)[0]]) for content in (a, b))
+        return quality_a == 0 or quality_a > quality_b - A_STEP
 
     def _through_a_copy(self, keeper: int, content: int) -> Evidence | None:
         """Noise, strong compression and writing hide a little each, and together too much.

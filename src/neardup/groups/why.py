@@ -59,6 +59,8 @@ def _origin(found: Evidence | None) -> str:
         return "as much detail: the other was enlarged"
     if found.blurred == "b":
         return "sharper: the other was blurred"
+    if found.sharpened == "b":
+        return "as it was: the other was sharpened"
     if found.noisier == "b":
         return "without the other's noise"
     if found.differing >= DIFFERS and found.clean == "a":

@@ -72,8 +72,8 @@ def claim(folder: Path, *, trust: bool = False) -> Owner:
                 " --trust once to act on it"
             )
         raise NotTrusted(
-            f"{folder}: moved or copied since you used it in {known['path']}, nothing was done; give --trust once to"
-            " act on it here"
+            f"{folder}: moved or copied since you used it in {known['path']}, nothing was done; see with 'neardup info'"
+            " where its images lie, and give --trust once to act on those"
         )
     mark = _mark(folder, known["id"] if known else secrets.token_hex(16))
     if known is None or known | mark != known:

@@ -8,6 +8,7 @@ from neardup.embedding import cores, find_model
 from neardup.errors import BadInput
 from neardup.groups import DuplicateGroup, FolderRule, KeepPolicy, Totals, find_groups
 from neardup.groups.ahead import Workers
+from neardup.groups.looking import Progress
 from neardup.index import Index
 
 
@@ -41,13 +42,13 @@ def group_images(
     *,
     workers: Workers | None = None,
     say: Callable[[str], None] = lambda line: None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Progress = lambda stage, done, total: None,
     on_totals: Callable[[Totals], None] = lambda totals: None,
 ) -> Grouping:
     """Find the groups of an index; the work is done when they are asked for.
 
     workers:     do what can be done in advance: neardup.distributed
-    on_progress: called with the pairs gone through, and how many there are
+    on_progress: as that of `find_groups`
     on_totals:   called once, before the first group, with what looking at pairs came to
     Raises BadInput, DamagedIndex.
     """

@@ -62,6 +62,11 @@ class IndexReport:
     seconds: float = 0.0
 
     @property
+    def done(self) -> int:
+        """Images gone through."""
+        return self.indexed + self.unchanged + len(self.failed)
+
+    @property
     def images_per_second(self) -> float:
         return self.indexed / self.seconds if self.seconds > 0 else 0.0
 

@@ -3,8 +3,10 @@ decide."""
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +31,7 @@ from neardup.matching.words import SAME_FILE, SAME_PIXELS, change
 from neardup.prepare import Embedded, embed_images
 from neardup.search import reaches
 from neardup.sources import Source, read_stored
-from neardup.sources.queries import open_queries
+from neardup.sources.queries import count_queries, open_queries
 
 # Matches looked at beside those that are shown: so many, while they take no more than this, in seconds of one core, at
 # so many a look and a megapixel: about half a second on two. A clock would give another answer on another day.
@@ -43,12 +45,21 @@ Propose = Callable[[NDArray[np.float32]], tuple[QueryResult, list[Match]]]
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found for one query image; `error` where it could not be read."""
+    """What was found for one query image; `error` where it could not be read.
+
+    matches: the best, and one more where the query itself, which is indexed, is among them
+    """
 
     source: Source
     matches: tuple[Match, ...] = ()
     candidates: int = 0
     error: str | None = None
+    top: int = 0  # how many were asked for
+
+    @property
+    def best(self) -> tuple[Match, ...]:
+        """As many as were asked for: records have these, which others count on."""
+        return self.matches[: self.top]
 
     @property
     def query(self) -> str:
@@ -59,6 +70,11 @@ class Answer:
     def label(self) -> str | None:
         """The query's own."""
         return self.source.label
+
+    @property
+    def others(self) -> tuple[Match, ...]:
+        """The matches without the query itself, where it is indexed."""
+        return tuple(match for match in self.matches if not _is_itself(match, self.source))
 
 
 @dataclass(frozen=True)
@@ -83,22 +99,29 @@ def query_images(
     stdin: BinaryIO | None = None,
     say: Callable[[str], None] = lambda line: None,
     on_error: OnError | None = None,
+    on_total: Callable[[int], None] | None = None,
 ) -> Query:
     """The `top` indexed images most like each of some images; confirmed ones first.
+
+    An image that is indexed is found, too, and takes none of the `top` places.
 
     images:         files, folders, tfds:NAME[:SPLIT], URLs, "-" for stdin
     min_similarity: leave out those below, by the cosine alone: no picture is looked at
     exact:          compare with every image, without the hash tables
     codes:          instead of the tables, sign codes of so many bits say what to compare, 100 images
     say:            called with warnings
+    on_total:       called once, from another thread, with the number of images to ask for
     Raises BadInput, DamagedIndex, BadModel; an image that cannot be read is an answer with its error.
     """
     if codes is not None:
         check_code_bits(codes)
+    images = tuple(images)
     opened = Index.open(index)
     if opened.model is None:
         raise BadInput(f"{index}: holds no images yet; add some with 'neardup index PATH'")
     sources = open_queries(images, leave_out=index, allow_private=allow_private, stdin=stdin, on_error=on_error)
+    if on_total is not None:
+        _count_aside(images, index, on_total)
     check_recorded(opened.model.name, index)
     embedder = load_embedder(opened.model.name, engine, images=8)
     if embedder.model.digest != opened.model.digest:
@@ -111,7 +134,7 @@ def query_images(
     looks = min_similarity is None
     embedded = embed_images(sources, embedder, cores(), parts=looks)
 
-    propose = partial(opened.propose, most=max(_PROPOSED, top), exact=exact, codes=codes)
+    propose = partial(opened.propose, most=max(_PROPOSED, top + 1), exact=exact, codes=codes)
 
     def answers() -> Iterator[Answer]:
         with ThreadPoolExecutor(cores(), "look") as pool:
@@ -121,22 +144,32 @@ def query_images(
                 elif looks:
                     yield _confirmed(image, top, threshold, propose, pool)
                 else:
-                    found = opened.search(image.embeddings[0], top, min_similarity=threshold, exact=exact, codes=codes)
-                    yield Answer(image.source, tuple(found.matches), found.candidates)
+                    found = opened.search(
+                        image.embeddings[0], top + 1, min_similarity=threshold, exact=exact, codes=codes
+                    )
+                    yield Answer(image.source, _first(found.matches, top, image.source), found.candidates, top=top)
 
     return Query(opened, threshold, answers())
+
+
+def _count_aside(images: Sequence[str], index: Path, on_total: Callable[[int], None]) -> None:
+    def count() -> None:
+        with suppress(Exception):  # the answers meet the same trouble, and tell
+            on_total(count_queries(images, leave_out=index))
+
+    threading.Thread(target=count, daemon=True).start()
 
 
 def _confirmed(image: Embedded, top: int, threshold: float, propose: Propose, pool: ThreadPoolExecutor) -> Answer:
     assert image.embeddings is not None
     whole, proposed = propose(image.embeddings)
-    shown = whole.matches[:top]
+    shown = _first(whole.matches, top, image.source)
     candidates = [*shown, *_more(proposed, shown)]
     try:
         content = image.source.read()
         picture = load_picture(content)
     except UnreadableImage:  # it could be read a moment ago
-        return Answer(image.source, tuple(shown), whole.candidates)
+        return Answer(image.source, shown, whole.candidates, top=top)
     by_content: dict[bytes, Match] = {match.digest: match for match in candidates}
     with without_blas_threads():
         _ = picture.glance
@@ -146,14 +179,24 @@ def _confirmed(image: Embedded, top: int, threshold: float, propose: Propose, po
     matches.sort(
         key=lambda match: (not _is_confirmed(match), -match.similarity, -match.jaccard, os.fsencode(match.path))
     )
-    return Answer(image.source, tuple(matches[:top]), whole.candidates)
+    return Answer(image.source, _first(matches, top, image.source), whole.candidates, top=top)
+
+
+def _first(matches: Sequence[Match], top: int, query: Source) -> tuple[Match, ...]:
+    """The first `top` of them, and the query itself where it is among these or comes next."""
+    own = next((place for place, match in enumerate(matches) if _is_itself(match, query)), None)
+    return tuple(matches[: top if own is None or own > top else top + 1])
+
+
+def _is_itself(match: Match, query: Source) -> bool:
+    return str(match.path) == query.name
 
 
 def _is_confirmed(match: Match) -> bool:
     return match.relation in ("exact", "copy", "edited")
 
 
-def _more(proposed: list[Match], shown: list[Match]) -> list[Match]:
+def _more(proposed: Sequence[Match], shown: Sequence[Match]) -> list[Match]:
     """What is worth a look beside the matches that are shown."""
     paths = {match.path for match in shown}
     more: list[Match] = []

@@ -1,5 +1,5 @@
-"""What only the whole pixels of two pictures tell, which looking reduces: an enlargement of what is large already, and
-a picture that was encoded anew from what a JPEG holds.
+"""What only the whole pixels of two pictures tell, which looking reduces: an enlargement of what is large already, a
+sharpened picture, and one that was encoded anew from what a JPEG holds.
 
 A JPEG's coefficients are multiples of its steps. A picture that was saved from it, at a higher quality or without loss,
 still has them near those multiples (Fan and de Queiroz, IEEE TIP 2003); the picture that a JPEG was made from does not.
@@ -17,12 +17,14 @@ from neardup.matching.evidence import Evidence, Side
 from neardup.matching.geometry import Size
 from neardup.matching.maps import scale_of
 from neardup.matching.picture import DETAIL_EDGE, to_grey
+from neardup.matching.sharpening import sharpened
 
 # Pixels of one for one of the other from which on an enlargement is looked for.
 _LARGER = 1.2
 # Most pixels of both together that are decoded for this.
 MOST_PIXELS = 80_000_000
 _BLOCK = 8
+_GOLDEN = np.float64(0.6180339887498949)
 # By how much nearer one of two lies to the other's grid than that one to its own: 0.2 to 0.9 where it was saved from it
 # at the same or a higher quality. The fewest coefficients, and of how many blocks at the most.
 # Share of its bytes by which a file differs from what it was, and how much larger the steps between blocks are then,
@@ -58,7 +60,13 @@ def look_closely(found: Evidence, a: Whole, b: Whole) -> Evidence:
     """The evidence with what the whole pixels tell."""
     size_a, size_b = (side.grey.shape[::-1] for side in (a, b))
     if size_a == size_b:
-        return replace(found, closely=True, saved_again=_saved_again(a, b), decayed=_decayed(a, b))
+        return replace(
+            found,
+            closely=True,
+            saved_again=_saved_again(a, b),
+            sharpened=sharpened(a.grey, b.grey),
+            decayed=_decayed(a, b),
+        )
     scale = scale_of(np.array(found.matrix).reshape(3, 3), size_a)
     detail = detail_of(a.grey, b.grey, scale)
     return replace(found, closely=True, enlarged=detail.enlarged, no_finer=detail.no_finer)
@@ -106,25 +114,40 @@ def _misfit(grey: NDArray[np.uint8], a: NDArray[np.uint8], b: NDArray[np.uint8])
 
 def on_grid(picture: Whole, grid: JpegGrid | None) -> float:
     """How near the coefficients of a picture are to multiples of a JPEG's steps, 1 for on them; less the same beside
-    its grid, since coefficients that fall steeply are not evenly spread either. 0 without a grid."""
+    its grid, since coefficients that fall steeply are not evenly spread either, and less what the picture's own steps
+    make of them, of which every second may be near the other's. 0 without a grid."""
     if grid is None:
         return 0.0
     telling = grid.steps >= 2
+    own = np.ones_like(grid.steps)
     if picture.grid is not None:  # whose own steps say nothing of those of another
         own = picture.grid.steps if picture.grid.is_turned == grid.is_turned else picture.grid.steps.T
         telling &= (4 * own.astype(int) <= 3 * grid.steps.astype(int)) & ((own == 1) | (grid.steps % own > 0))
     stored = turned_back(picture.grey, grid.orientation)
     on_it = _nearness(stored, grid.steps, telling)
     beside = _nearness(stored[_BLOCK // 2 :, _BLOCK // 2 :], grid.steps, telling)
-    return 0.0 if on_it is None or beside is None else on_it - max(beside, 0.0)
+    by_chance = _nearness(stored, grid.steps, telling, own)
+    if on_it is None or beside is None or by_chance is None:
+        return 0.0
+    return on_it - max(beside, by_chance, 0.0)
 
 
-def _nearness(grey: NDArray[np.uint8], steps: NDArray[np.uint8], telling: NDArray[np.bool_]) -> float | None:
+def _nearness(
+    grey: NDArray[np.uint8],
+    steps: NDArray[np.uint8],
+    telling: NDArray[np.bool_],
+    own: NDArray[np.uint8] | None = None,
+) -> float | None:
     """Mean cosine of the coefficients' phases within the steps, of those beyond half a step; None for too few.
 
     telling: (8, 8), at which frequencies
+    own:     of coefficients that are spread evenly over a step, and are multiples of these
     """
     coefficients = _coefficients(grey)
+    if own is not None:
+        places = np.arange(coefficients.size).reshape(coefficients.shape)
+        spread = (places * _GOLDEN) % 1 - 0.5  # as even as chance, and the same each time
+        coefficients = np.asarray(own * np.round((coefficients + spread * steps) / own), np.float32)
     told = np.broadcast_to(telling, coefficients.shape) & (np.abs(coefficients) > steps / 2)
     told[:, 0, 0] = False
     if told.sum() < _FEWEST:

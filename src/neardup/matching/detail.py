@@ -21,6 +21,8 @@ _BLOCK = 16
 # enlarged has more, within these bounds. Levels of 255 that the smaller one's has at the least.
 _ENLARGED, _BOUNDS, _FINE = 0.3, (0.25, 0.4), 1.5
 _SURE_FROM = 1.3
+# Between these scales the lower bound falls to the last: of what was enlarged to four times, the most is 0.15.
+_FAR, _LEAST = (3.0, 4.0), 0.17
 # The same below which it may have been: a soft photo has as little. Over the scale, from photos and enlargements.
 _PERHAPS = 0.92
 # Of two of one size: scales that are one, what is finer than so many pixels, and its share in what was blurred. To
@@ -59,6 +61,8 @@ def detail_of(a: NDArray[np.uint8], b: NDArray[np.uint8], scale: float) -> Detai
         return Detail()
     fine, usual = _finer_than(large, scale), _finer_than(small, scale)
     limit = float(np.clip(2 * _ENLARGED / scale, *_BOUNDS))
+    if scale > _FAR[0]:
+        limit = float(np.interp(scale, _FAR, (_BOUNDS[0], _LEAST)))
     if scale >= _SURE_FROM and usual >= _FINE and fine < limit * usual:
         return Detail(enlarged=which, no_finer=which)
     return Detail(no_finer=which if fine < max(limit, _PERHAPS / scale) * max(usual, _FINE) else None)

@@ -55,8 +55,9 @@ class Evidence:
     no_finer: Side | None = None  # which of the two has more pixels, and perhaps no more detail: not sure enough to say
     blurred: Side | None = None  # which of the two has as many pixels, and clearly less detail
     saved_again: Side | None = None  # which of the two was encoded from what the other, a JPEG, holds
+    sharpened: Side | None = None  # which of two of one size was sharpened
     decayed: Side | None = None  # which of two files that were one has bytes that changed since
-    closely: bool = False  # the last five were looked for in the whole pixels, too
+    closely: bool = False  # the last six were looked for in the whole pixels, too
     colours: Colours | None = None
     frames_a: int = 1
     frames_b: int = 1
@@ -100,7 +101,7 @@ class Evidence:
     @lazy
     def original(self) -> Side | None:
         """Which of the two was there first, as far as the pictures tell: what shows more, and is neither framed nor
-        spoiled by noise, enlarged or written over. None where nothing speaks for either, or each for one."""
+        spoiled by noise, enlarged, sharpened or written over. None where nothing speaks for either, or each for one."""
         if not self.is_confirmed or self.relation == "exact":
             return None
         if self.frames_a != self.frames_b:
@@ -120,7 +121,8 @@ class Evidence:
         # What blur took away looks like writing over what has it.
         written_over = _OTHER[self.clean] if self._differs and not self.sharper else None
         grey = self.colours.grey if self.colours is not None else None
-        for spoiled in (self.noisier, self.enlarged, self.blurred, self.saved_again, written_over, grey):
+        doubts = (self.noisier, self.enlarged, self.blurred, self.saved_again, self.sharpened, written_over, grey)
+        for spoiled in doubts:
             if not votes and not opposed and spoiled:
                 votes = 1 if spoiled == "b" else -1
         return None if not votes else "a" if votes > 0 else "b"
@@ -155,6 +157,7 @@ class Evidence:
             no_finer=_OTHER[self.no_finer],
             blurred=_OTHER[self.blurred],
             saved_again=_OTHER[self.saved_again],
+            sharpened=_OTHER[self.sharpened],
             decayed=_OTHER[self.decayed],
             colours=self.colours and self.colours.reversed(),
             frames_a=self.frames_b,
@@ -205,7 +208,9 @@ class Evidence:
 _MOST = 1e9
 _NAMES = {field.name for field in fields(Evidence)}
 _NOTHING: dict[str, Any] = {field.name: field.default for field in fields(Evidence) if field.default is not MISSING}
-_SIDES = ("framed", "clean", "sharper", "noisier", "enlarged", "no_finer", "blurred", "saved_again", "decayed")
+_SIDES = (
+    "framed", "clean", "sharper", "noisier", "enlarged", "no_finer", "blurred", "saved_again", "sharpened", "decayed",
+)  # fmt: skip
 _TOLD = ("frames_differ", "everywhere", "closely")
 _COUNTS = ("inliers", "matches", "frames_a", "frames_b")
 _SHARES = (

@@ -26,7 +26,7 @@ from neardup.matching.noise import noisier
 from neardup.matching.picture import Picture, to_grey
 
 # Changes whenever the same two pictures may be judged otherwise: what an index keeps of earlier ones is passed over.
-MATCHER = 13
+MATCHER = 14
 
 # Logistic regression of "one picture" on the measures of a pair (log of keypoints, well, median, well apart,
 # differing): scripts/calibrate_matching.py, on edited copies and on look-alikes.

@@ -45,6 +45,8 @@ def steps(found: Evidence, size_a: Size, size_b: Size) -> list[str]:
         result.append("no more detail")
     if found.sharper == "a":
         result.append("blurred")
+    if found.sharpened is not None:
+        result.append("sharpened" if found.sharpened == "b" else "softened")
     if found.noisier is not None:
         result.append("noise added" if found.noisier == "b" else "noise removed")
     if found.differing >= DIFFERS:

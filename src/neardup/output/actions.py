@@ -1,8 +1,6 @@
 """Plans, what became of them, and what was taken back."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,8 @@ STEP_FIELDS = (
     "lost", "notes", "carried", "along", "freed_bytes",
 )  # fmt: skip
 UNDO_FIELDS = ("path", "status", "reason")
+# Outcomes of a kind that are told one by one in text; JSON has them all.
+MOST_TOLD = 20
 _DONE = {
     "trash": "put in the trash",
     "move": "moved",
@@ -27,20 +27,6 @@ _DONE = {
 }
 
 
-@contextmanager
-def progress(what: str, total: int | None) -> Iterator[Callable[[], None] | None]:
-    """A progress bar on stderr, on a terminal only: what to call after each file."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
-
-
 def render_plan(plan: Plan, *, min_similarity: float | None) -> Rendering:
     """A plan of which nothing was done."""
     return _rendering(plan, None, min_similarity, _plan_lines(plan))
@@ -48,11 +34,12 @@ def render_plan(plan: Plan, *, min_similarity: float | None) -> Rendering:
 
 def _plan_lines(plan: Plan) -> Iterator[str]:
     keeper: Path | None = None
+    verb = "drop" if plan.action == "report" else plan.action
     for step in plan.steps:
         if step.keeper != keeper:
             keeper = step.keeper
             yield f"keep      {show_path(keeper)}"
-        yield f"  {plan.action:<8}{show_path(step.path)}  {_facts(step)}"
+        yield f"  {verb:<8}{show_path(step.path)}  {_facts(step)}"
     for kept in plan.kept:
         yield f"leave     {show_path(kept.path)}: {kept.reason}"
     lossy = sum(bool(step.lost) for step in plan.steps)
@@ -90,9 +77,7 @@ def render_applied(plan: Plan, report: Report, *, min_similarity: float | None, 
 
 
 def _applied_lines(plan: Plan, report: Report, index_option: str) -> Iterator[str]:
-    for outcome in (each for picture in report.outcomes for each in (picture, *picture.along)):
-        if outcome.status != "done":
-            yield Aside(f"{outcome.status}: {show_path(outcome.path)} {outcome.reason}")
+    yield from _not_done(each for picture in report.outcomes for each in (picture, *picture.along))
     failed = f", {report.count('failed'):,} failed" if report.count("failed") else ""
     skipped = f", {report.count('skipped'):,} skipped" if report.count("skipped") else ""
     followed = sum(each.status == "done" for each in report.along)
@@ -107,6 +92,14 @@ def _applied_lines(plan: Plan, report: Report, index_option: str) -> Iterator[st
         yield f"{printable(f'neardup undo{index_option}')!r} takes this back."
     if report.count("done"):
         yield Aside("The index is as it was: 'neardup index PATH' brings it up to date.")
+
+
+def _not_done(outcomes: Iterable[Outcome]) -> Iterator[Aside]:
+    missed = [outcome for outcome in outcomes if outcome.status != "done"]
+    for outcome in missed[:MOST_TOLD]:
+        yield Aside(f"{outcome.status}: {show_path(outcome.path)}: {outcome.reason}")
+    if len(missed) > MOST_TOLD:
+        yield Aside(f"... and {len(missed) - MOST_TOLD:,} more; --format json lists them all")
 
 
 def _rendering(plan: Plan, report: Report | None, min_similarity: float | None, lines: Iterator[str]) -> Rendering:
@@ -179,8 +172,6 @@ def render_undone(report: Report) -> Rendering:
 
 
 def _undone_lines(report: Report) -> Iterator[str]:
-    for outcome in report.outcomes:
-        if outcome.status != "done":
-            yield Aside(f"failed: {show_path(outcome.path)} {outcome.reason}")
+    yield from _not_done(report.outcomes)
     failed = f", {report.count('failed'):,} not" if report.count("failed") else ""
     yield f"{show_count(report.count('done'), 'file')} restored{failed} ({report.action})."

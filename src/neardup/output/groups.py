@@ -1,7 +1,6 @@
 """Groups of duplicates as text, JSON Lines, CSV or Parquet, on stdout or in a file."""
 
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from io import TextIOWrapper
 from itertools import islice
@@ -14,13 +13,22 @@ from neardup.errors import BadInput, MissingPackage
 from neardup.groups import DuplicateGroup, Member
 from neardup.groups import Totals as LookTotals
 from neardup.groups.keep import KeepPolicy
+from neardup.groups.looking import Progress, Stage
 from neardup.output import Rendering, emit, note
+from neardup.output.progress import Bar
 from neardup.text import plain, printable, show_bytes, show_count, show_path
 
 FIELDS = (
     "group", "keeper", "path", "similarity", "relation", "change", "why", "damaged", "width", "height", "size_bytes",
+    "label",
 )  # fmt: skip
 ENDINGS = (".json", ".csv", ".parquet", ".html")
+_STAGES: dict[Stage, str] = {
+    "propose": "Comparing embeddings",
+    "look": "Looking at pairs",
+    "settle": "Comparing versions",
+    "describe": "Describing groups",
+}
 _ROWS_AT_A_TIME = 65_536
 UNREADABLE_SHOWN = 5
 
@@ -125,36 +133,16 @@ def tell_totals(totals: LookTotals) -> None:
             note(f"  ... and {len(totals.unreadable) - UNREADABLE_SHOWN:,} more")
 
 
-class LookingProgress:
-    """A progress bar for looking at pairs, on stderr, on a terminal only."""
+def show_stages(bar: Bar, *, lines_come: bool) -> Progress:
+    """What to tell the bar of finding groups; lines_come: groups are written to a terminal as they are described."""
 
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._task: Any = None
+    def tell(stage: Stage, done: int, total: int) -> None:
+        if stage == "describe" and lines_come:
+            bar.hide()
+        else:
+            bar.update(done, total, what=_STAGES[stage])
 
-    def __enter__(self) -> "LookingProgress":
-        return self
-
-    def update(self, done: int, total: int) -> None:
-        if self._bar is None:
-            if not sys.stderr.isatty():
-                return
-            from rich.console import Console
-            from rich.progress import Progress
-
-            self._bar = Progress(console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task("Looking at pairs", total=total)
-            self._bar.start()
-        self._bar.update(self._task, completed=done, total=total)
-
-    def end(self, then: Callable[[LookTotals], None], totals: LookTotals) -> None:
-        self.__exit__()
-        then(totals)
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+    return tell
 
 
 def group_fields(number: int, group: DuplicateGroup) -> dict[str, Any]:
@@ -177,6 +165,7 @@ def _member_fields(member: Member, group: DuplicateGroup) -> dict[str, Any]:
         "width": member.width,
         "height": member.height,
         "size_bytes": member.size_bytes,
+        "label": member.label,
     }
 
 
@@ -205,6 +194,7 @@ def _write_parquet(groups: Iterable[DuplicateGroup], file: BinaryIO) -> None:
         pa.int32(),
         pa.int32(),
         pa.int64(),
+        pa.string(),
     )
     schema = pa.schema(list(zip(FIELDS, types, strict=True)))
     # Names that are not Unicode, with their bytes escaped.

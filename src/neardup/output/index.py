@@ -1,72 +1,13 @@
-"""What a run of `index` did, and its progress."""
+"""What a run of `index` did."""
 
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 from neardup.jobs.index import IndexReport
 from neardup.output import Aside, Rendering
 from neardup.text import show_count, show_path
 
 FAILURES_SHOWN = 20
-SECONDS_BETWEEN_UPDATES = 0.1
-
-
-class Progress:
-    """A progress bar on stderr, on a terminal only."""
-
-    def __init__(self) -> None:
-        self.is_shown = sys.stderr.isatty()
-        self._bar: Any = None
-        self._task: Any = None
-        self._drawn = 0.0
-
-    def __enter__(self) -> "Progress":
-        if self.is_shown:
-            from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                Progress,
-                SpinnerColumn,
-                TextColumn,
-                TimeRemainingColumn,
-            )
-
-            self._bar = Progress(
-                SpinnerColumn(),
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}"),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self._task = self._bar.add_task("Indexing", total=None, rate="")
-            self._bar.start()
-        return self
-
-    def set_total(self, images: int) -> None:
-        """From any thread."""
-        self._bar.update(self._task, total=images)
-
-    def update(self, report: IndexReport) -> None:
-        now = time.monotonic()
-        if self._bar is not None and now - self._drawn >= SECONDS_BETWEEN_UPDATES:
-            self._drawn = now
-            done = report.indexed + report.unchanged + len(report.failed)
-            speed = self._bar.tasks[0].speed
-            self._bar.update(self._task, completed=done, rate=f"{speed:.0f} images/s" if speed else "")
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
 
 
 def render_report(report: IndexReport, index: Path) -> Rendering:

@@ -8,7 +8,7 @@ from typing import Any
 from neardup.index import Index, Match
 from neardup.jobs.compare import Comparison
 from neardup.jobs.query import Answer, is_near
-from neardup.output import Record, Rendering, one_record
+from neardup.output import Aside, Record, Rendering, one_record
 from neardup.output.index import show_kinds
 from neardup.text import show_count, show_path
 
@@ -18,27 +18,30 @@ MATCH_FIELDS = (
 )  # fmt: skip
 
 
-def render_answers(answers: Iterable[Answer], *, index: Index, threshold: float) -> Rendering:
-    """One after the other, as they come.
+def render_answers(
+    answers: Iterable[Answer], *, index: Index, threshold: float, exact: bool = False, codes: int | None = None
+) -> Rendering:
+    """One after the other, as they come; text ends with what its words mean.
 
-    threshold: where nobody looked at the pictures, text marks the matches below it
+    threshold:    where nobody looked at the pictures, text marks the matches below it
+    exact, codes: as the index was asked
     """
     images, tables = index.images, index.tables or 0
     return Rendering(
         (_record(answer) for answer in answers),
         MATCH_FIELDS,
         (row for answer in answers for row in _rows(answer)),
-        (line for answer in answers for line in _lines(answer, images, tables, threshold)),
+        _text(answers, images, tables, threshold, _meanings(tables, exact, codes)),
     )
 
 
 def _record(answer: Answer) -> Record:
-    return {**_common(answer), "matches": [_match(match) for match in answer.matches]}
+    return {**_common(answer), "matches": [_match(match) for match in answer.best]}
 
 
 def _rows(answer: Answer) -> list[Record]:
     common = _common(answer)
-    return [{**common, **_match(match)} for match in answer.matches] or [common]
+    return [{**common, **_match(match)} for match in answer.best] or [common]
 
 
 def _common(answer: Answer) -> Record:
@@ -53,6 +56,17 @@ def _common(answer: Answer) -> Record:
 def _match(match: Match) -> dict[str, object]:
     fields = ("label", "similarity", "jaccard", "tables", "relation", "change")
     return {"path": str(match.path)} | {name: getattr(match, name) for name in fields}
+
+
+def _text(
+    answers: Iterable[Answer], images: int, tables: int, threshold: float, meanings: Iterable[str]
+) -> Iterator[str]:
+    found = False
+    for answer in answers:
+        yield from _lines(answer, images, tables, threshold)
+        found |= bool(answer.matches)
+    if found:
+        yield from map(Aside, meanings)
 
 
 def _lines(answer: Answer, images: int, tables: int, threshold: float) -> Iterator[str]:
@@ -75,6 +89,20 @@ def _lines(answer: Answer, images: int, tables: int, threshold: float) -> Iterat
         )
     if not answer.matches:
         yield ("  Nothing was found." if looked else f"  No image reaches the threshold of {threshold:.3f}.")
+
+
+def _meanings(tables: int, exact: bool, codes: int | None) -> Iterator[str]:
+    if exact:
+        how = "every indexed image, as --exact asks for"
+    elif codes is not None:
+        how = f"the indexed images nearest by sign codes of {codes} bits"
+    else:
+        how = "indexed images in the query's bucket of a hash table or in one near it"
+    yield f"candidates: {how}; these are compared with the query."
+    yield (
+        f"jaccard: of the buckets that the two images lie in, one in each of {show_count(tables, 'table')}, the share"
+        f" that they have in common; (m/{tables}): the same bucket in m of them."
+    )
 
 
 def _label(label: str | None) -> str:

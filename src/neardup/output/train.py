@@ -1,12 +1,22 @@
-"""A training's result."""
+"""A training's progress and its result."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neardup.output import Rendering, one_record
+from neardup.output.progress import Bar
 
 if TYPE_CHECKING:
-    from neardup.training.job import Trained
+    from neardup.training.job import OnStep, Trained
+    from neardup.training.log import Row
+
+
+def show_step(bar: Bar) -> "OnStep":
+    def show(row: "Row", steps: int) -> None:
+        words = f", loss {row['loss']:.3f}, {row['views_per_second']:.0f} images/s"
+        bar.update(int(row["step"]), steps, words=words)
+
+    return show
 
 
 def render_training(trained: "Trained", curve: Path) -> Rendering:

@@ -1,7 +1,7 @@
 """Groups as one HTML file that shows itself: thumbnails inside, nothing loaded from anywhere.
 
 The groups are written as they come, each as a <template> that the page's script shows when its turn comes; memory
-does not grow with their number.
+does not grow with their number, beyond those that tell how small the thumbnails have to be.
 """
 
 import os
@@ -16,6 +16,7 @@ from datetime import datetime
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
     from neardup.actions.losses import Loss
     from neardup.groups import DuplicateGroup, Member
 
-# Longer edge in pixels and JPEG quality, up to so many bytes of report: browsers open some 200 MB at ease.
-THUMBNAILS = ((240, 75, 60_000_000), (160, 65, 120_000_000), (96, 60, 1 << 62))
+# Longer edge in pixels and WebP quality of the thumbnails of a report of up to so many images: 763 groups, of three or
+# four each, take less than 10 MB. All of one report are alike, so that many are looked for before the first is drawn.
+THUMBNAILS = ((240, 60, 1000), (160, 55, 1600), (112, 45, 2600), (96, 45, 1 << 62))
 # A crowd of copies is told from its first images; a file of all would not open.
 MOST_IMAGES = 120
 _KINDS = ("exact", "copy", "edited", "similar", "near")
@@ -132,7 +134,7 @@ def _write_groups(
 ) -> None:
     template = _template("group.html")
     with ThreadPoolExecutor(threads or cores()) as pool:
-        for group, drawn, told in _with_thumbnails(groups, pool, file):
+        for group, drawn, told in _with_thumbnails(groups, pool):
             freed = freed_by_default(group, keep)
             totals.add(group, freed)
             text = template.render(
@@ -150,14 +152,15 @@ def _write_groups(
 
 
 def _with_thumbnails(
-    groups: Iterable["DuplicateGroup"], pool: ThreadPoolExecutor, file: BinaryIO
+    groups: Iterable["DuplicateGroup"], pool: ThreadPoolExecutor
 ) -> Iterator[tuple["DuplicateGroup", dict[bytes, Drawn], list[Told]]]:
     """Each group with what its images look like, by digest (byte copies are decoded once), and what they say."""
     budget, looks = ByteBudget(), Looks()
+    images, groups = _counted(groups)
+    edge, quality = next((edge, quality) for edge, quality, most in THUMBNAILS if images <= most)
     waiting: deque[tuple[DuplicateGroup, dict[bytes, Future[Drawn]], Future[list[Told]]]] = deque()
     pending = 0
     for group in groups:
-        edge, quality = next((edge, quality) for edge, quality, limit in THUMBNAILS if file.tell() < limit)
         futures: dict[bytes, Future[Drawn]] = {}
         for digest, copies in _copies(group.members[:MOST_IMAGES]).items():
             futures[digest] = pool.submit(_draw, copies, edge, quality, budget)
@@ -169,6 +172,17 @@ def _with_thumbnails(
             yield first, _results(drawing), telling.result()
     for first, drawing, telling in waiting:
         yield first, _results(drawing), telling.result()
+
+
+def _counted(groups: Iterable["DuplicateGroup"]) -> tuple[int, Iterator["DuplicateGroup"]]:
+    """How many images the groups show, as far as their size depends on it, and the groups."""
+    most = max(most for *_, most in THUMBNAILS[:-1])
+    images, rest = 0, iter(groups)
+    seen: list[DuplicateGroup] = []
+    while images <= most and (group := next(rest, None)) is not None:
+        images += min(len(group.members), MOST_IMAGES)
+        seen.append(group)
+    return images, chain(seen, rest)
 
 
 def _results(drawing: dict[bytes, "Future[Drawn]"]) -> dict[bytes, Drawn]:
@@ -193,7 +207,7 @@ def _draw(copies: Sequence[Path], edge: int, quality: int, budget: ByteBudget) -
     problem = ""
     for path in copies:
         try:
-            return Drawn(make_thumbnail(path, edge=edge, quality=quality, budget=budget))
+            return Drawn(make_thumbnail(path, edge=edge, quality=quality, format="WEBP", budget=budget))
         except UnreadableImage as error:
             problem = problem or str(error)
     return Drawn(None, problem)

@@ -52,7 +52,7 @@ class Pictures:
         known = self._previews.get(key)
         if known is None:
             quality = 85 if size == "large" else 78
-            known = make_thumbnail(path, edge=EDGES[size], quality=quality, budget=self._budget).jpeg
+            known = make_thumbnail(path, edge=EDGES[size], quality=quality, budget=self._budget).content
             self._previews.put(key, known)
         return known
 

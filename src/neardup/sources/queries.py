@@ -37,6 +37,17 @@ def open_queries(
     return _sources(opened, leave_out, allow_private, stdin, on_error)
 
 
+def count_queries(images: Iterable[str], *, leave_out: Path) -> int:
+    """How many images arguments stand for, that `open_queries` takes."""
+    found = 0
+    for given in map(_absolute, images):
+        if isinstance(given, Path) and not is_record(given):
+            found += sum(1 for _ in find_images(given, leave_out=leave_out, on_error=lambda path, error: None))
+        else:
+            found += len(open_dataset(given)) if isinstance(given, str) and is_dataset(given) else 1
+    return found
+
+
 def _absolute(image: str) -> Path | str:
     if is_dataset(image):
         return image

@@ -24,9 +24,10 @@ SAY_EVERY = 50  # steps
 SCRATCH = "none"
 
 Say = Callable[[str], None]
+OnStep = Callable[["Row", int], None]  # a row of the log, and how many steps there are to be
 
 
-def nothing(text: str) -> None:
+def nothing(*told: object) -> None:
     pass
 
 
@@ -50,6 +51,7 @@ def train_copies(
     without: str | None = None,
     validate_on: Path | None = None,
     say: Say = nothing,
+    on_step: OnStep = nothing,
 ) -> Trained:
     """Train an encoder on the photos under a folder, or of tfds:NAME[:SPLIT], to tell copies from everything else,
     or go on where a run stopped.
@@ -58,6 +60,7 @@ def train_copies(
     start:       a model by name or folder, or an .npz of weights to begin with
     without:     photos whose name begins so are left out
     validate_on: a folder of photos to attack and search for while training
+    say, on_step: called with lines for a person, and after each step
     Raises BadInput for too few photos, and where `output` holds another run.
     """
     require_packages("training", "keras", "onnx")
@@ -71,12 +74,12 @@ def train_copies(
         )
     architecture, weights = starting_point(start)
     validation = validation_on(list(find_images(validate_on)), recipe.tested_size) if validate_on else None
-    return _run(Copies(recipe, paths, architecture, weights), output, validation, say)
+    return _run(Copies(recipe, paths, architecture, weights), output, validation, say, on_step)
 
 
 def train_labelled(
     path: str, output: Path, recipe: "LabelRecipe", *, start: str = "default", without: str | None = None,
-    say: Say = nothing,
+    say: Say = nothing, on_step: OnStep = nothing,
 ) -> Trained:  # fmt: skip
     """Train an encoder to put pictures of one label together.
 
@@ -87,12 +90,13 @@ def train_labelled(
     from neardup.training.labels.records import labelled_pictures
 
     found = {Path(os.path.abspath(p.path)): p for p in labelled_pictures(path, without)}
-    return train_on([found[each] for each in _photos(output, list(found), say)], output, recipe, start, say)
+    return train_on([found[each] for each in _photos(output, list(found), say)], output, recipe, start, say, on_step)
 
 
 def train_on(
-    pictures: "Sequence[Labelled]", output: Path, recipe: "LabelRecipe", start: str = "default", say: Say = nothing
-) -> Trained:
+    pictures: "Sequence[Labelled]", output: Path, recipe: "LabelRecipe", start: str = "default", say: Say = nothing,
+    on_step: OnStep = nothing,
+) -> Trained:  # fmt: skip
     """`train_labelled` of these pictures."""
     from neardup.training.labels.objective import Labels
     from neardup.training.labels.split import split
@@ -104,7 +108,7 @@ def train_on(
         f"{show_count(len(parts.training[0]), 'picture')} of {len(parts.classes)} classes to train on,"
         f" {len(parts.held_out[0]):,} held out"
     )
-    return _run(Labels(recipe, parts, architecture, weights), output, validation_on(parts, recipe), say)
+    return _run(Labels(recipe, parts, architecture, weights), output, validation_on(parts, recipe), say, on_step)
 
 
 def starting_point(start: str) -> tuple[Architecture, Weights | None]:
@@ -139,13 +143,18 @@ def _photos(output: Path, found: Sequence[Path], say: Say) -> list[Path]:
     return begun
 
 
-def _run(objective: "Objective", output: Path, validation: "Validation | None", say: Say) -> Trained:
+def _run(objective: "Objective", output: Path, validation: "Validation | None", say: Say, on_step: OnStep) -> Trained:
     from neardup.embedding.export import export_model
     from neardup.training.log import best_row, read_log
     from neardup.training.trainer import train
 
     recipe = objective.recipe
-    best = train(objective, output, validation=validation, report=lambda row: _tell(row, recipe, say))
+
+    def report(row: "Row") -> None:
+        _tell(row, recipe, say)
+        on_step(row, recipe.steps)
+
+    best = train(objective, output, validation=validation, report=report)
     weights = load_weights(best, objective.architecture.parameters())
     model = export_model(output / "model", output.name, objective.architecture, weights, recipe.tested_size)
     log = read_log(output / "log.csv")

@@ -23,7 +23,7 @@ NEAR, FAR, QUERY, INK = "#1a7f4b", "#9a9a9a", "#2457c5", "#222222"
 
 
 def plot_answers(queries: Sequence[tuple[Answer, NDArray[np.uint8] | None]], path: Path, *, threshold: float) -> None:
-    """Write a picture: for each query a row (or more) that begins with the query, then its matches, best first.
+    """Write a picture: for each query a row (or more) that begins with it, then its matches but itself, best first.
 
     queries:   answers, each with its query's `preview`; of each, the first MOST_MATCHES matches are drawn
     threshold: confirmed matches, and where nobody looked those that reach it, are framed in green, others in grey
@@ -36,7 +36,7 @@ def plot_answers(queries: Sequence[tuple[Answer, NDArray[np.uint8] | None]], pat
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
 
-    drawn = [answer.matches[:MOST_MATCHES] for answer, _ in queries]
+    drawn = [answer.others[:MOST_MATCHES] for answer, _ in queries]
     longest = max(len(matches) + 1 for matches in drawn)
     columns = max(2, min(longest, WIDEST))
     rows = [-(-(len(matches) + 1) // columns) for matches in drawn]

@@ -289,11 +289,12 @@ function showSide(figure, details, number, other, view) {
 function saidOf(details, number) {
   const image = details.images[number];
   if (!image.change && !image.shows_more && !image.why) return null;
-  const against = stayingOf(details.group) === 0 ? "" : `Against ${details.images[0].name}: `;
+  const isFirst = stayingOf(details.group) === 0;
+  const against = isFirst ? "" : "Against the first image: ";
   return make("div", { className: "said" },
     image.change ? make("span", { textContent: against + image.change }) : null,
     image.shows_more ? make("span", { className: "more", textContent: `Only here: ${image.shows_more}` }) : null,
-    image.why ? make("span", { textContent: `${details.images[0].name} comes first: ${image.why}` }) : null);
+    image.why ? make("span", { textContent: `${isFirst ? "Kept" : "The first image was proposed as the keeper"}: ${image.why}` }) : null);
 }
 
 // Comes a moment later than the picture.

@@ -167,7 +167,10 @@ def test_query_takes_folders_stdin_and_several(neardup, indexed):
 
 @pytest.mark.parametrize("how", [(), ("--exact",), ("--codes", 64), ("--min-similarity", "-1")])
 def test_the_query_itself_takes_no_place(neardup, indexed, tiny_model, how):
-    """In what a person reads; records hold as many as were asked for. Nor where other files are the same to the byte, whose paths come before its own."""
+    """In what a person reads; records hold as many as were asked for.
+
+    Nor where other files are the same to the byte, whose paths come before its own.
+    """
     for twin in ("!a", "!b"):
         shutil.copy(indexed[5], f"photos/{twin}.jpg")
     neardup("index", "photos", "--model", tiny_model.folder)

@@ -204,6 +204,7 @@ CROP = Evidence("copy", 1.0, (1, 0, 0, 0, 1, 0, 0, 0, 1), more_a=0.3)
         ("damage", {}, {"damaged": "breaks off at 61 %"}, "whole: the other is damaged, breaks off at 61 %"),
         ("damage", {}, {}, "whole: the other is damaged, its data"),
         ("detail", {}, {"width": 20, "height": 15}, "more detail: 40 x 30 against 20 x 15 pixels"),
+        ("detail", {}, {}, "more detail in as many pixels"),
         ("oldest", {"taken_ms": 1}, {}, "taken earlier"),
         ("newest", {}, {}, "written later"),
     ],

@@ -76,6 +76,8 @@ def _detail(keeper: Member, other: Member) -> str:
         return "as much detail: the other was enlarged"
     if found is not None and found.blurred == "b":
         return "sharper: the other was blurred"
+    if _size(keeper) == _size(other):
+        return "more detail in as many pixels"
     return f"more detail: {_size(keeper)} against {_size(other)} pixels"
 
 

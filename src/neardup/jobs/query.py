@@ -100,7 +100,7 @@ def query_images(
         raise BadInput(f"{index}: holds no images yet; add some with 'neardup index PATH'")
     sources = open_queries(images, leave_out=index, allow_private=allow_private, stdin=stdin, on_error=on_error)
     check_recorded(opened.model.name, index)
-    embedder = load_embedder(opened.model.name, engine, images=8)
+    embedder = load_embedder(opened.model.name, engine, images=8, recorded=opened.model.precision)
     if embedder.model.digest != opened.model.digest:
         say(
             f"Warning: {index} was made with another version of {opened.model.name}; run 'neardup index PATH --rebuild'"

@@ -52,9 +52,8 @@ def measure(
 @click.option("--queries", default=1000, show_default=True)
 @click.option("--threads", default=1, show_default=True)
 def main(rows: str, queries: int, threads: int) -> None:
-    click.echo(
-        "| rows | search | median ms | p95 ms | CPU ms | recall | paper ms | goal ms |\n|---|---|---|---|---|---|---|---|"
-    )
+    click.echo("| rows | search | median ms | p95 ms | CPU ms | recall | paper ms | goal ms |")
+    click.echo("|---|---|---|---|---|---|---|---|")
     for count in map(int, rows.split(",")):
         rng = np.random.default_rng(0)
         embeddings = clustered_rows(count, rng)

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from neardup.cli import main
-from neardup.evaluation.benchmark import Row, _compared, draw_sources, peak_memory_bytes
+from neardup.evaluation.benchmark import Row, _compared, _hits, _warm_up, draw_sources, peak_memory_bytes
 from neardup.evaluation.keras_tables import DictTables
+from neardup.lsh import LSH
 from neardup.output.benchmark import text_table
 
 ROW_FIELDS = {
@@ -25,7 +28,7 @@ def bench(tmp_path, monkeypatch, tiny_model):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments, code=0):
-        command = ["bench", *map(str, arguments), "--model", str(tiny_model.folder)]
+        command = ["bench", *map(str, arguments), "--model", str(tiny_model.folder), "--warm-up", "2"]
         result = CliRunner().invoke(main, command)
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
@@ -59,6 +62,7 @@ def test_a_row_for_each_engine_and_batch(bench, photos, tmp_path):
         assert 0 < row["query_ms_p50"] <= row["query_ms_p95"] <= row["query_seconds"] * 1000
         # ONNX Runtime without TensorFlow: a process that had imported that would need far more.
         assert 30e6 < row["peak_memory_bytes"] < example["peak_memory_bytes"]
+        assert row["hits"] >= 0
         missing = rows["tf-trt", batch]
         assert (missing["available"], missing["build_seconds"], missing["speedup_query"]) == (False, None, None)
         assert "missing here" in missing["reason"]
@@ -163,6 +167,39 @@ def test_the_examples_tables_find_an_image_in_every_bucket_of_its_own():
     alone = DictTables(16, 0)
     alone.add(0, rows[7])
     assert alone.query(-rows[7], 4) == []
+
+
+def test_hits_are_entries_in_the_querys_own_buckets():
+    """As the example prints them: an image that shares m buckets counts m times."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((50, 16)).astype(np.float32)
+    tables, lsh = DictTables(16, 0), LSH(16, tables=6, bits=5)
+    for number, row in enumerate(rows):
+        tables.add(number, row)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    lsh.add(rows)
+    counts = round(sum(score for _, score in tables.query(rows[7], 50)) * 16)
+    assert _hits(tables, rows[7]) == counts > 10
+    signed = np.einsum("tbd,nd->ntb", lsh.hyperplanes, rows) > 0
+    shared = (signed == signed[7]).all(axis=2).sum()
+    assert _hits(lsh, rows[7]) == shared >= 6
+
+
+@pytest.mark.parametrize(
+    ("batch", "timed", "images", "expected"),
+    [
+        (1, (9, 7), 5, {1: 5}),
+        (32, (100, 40), 100, {4: 25, 8: 13, 32: 4}),
+        (32, (9, 64), 2, {9: 3, 32: 3}),
+        (32, (64, 64), 0, {}),
+    ],
+)
+def test_every_shape_that_is_timed_has_been_seen_before(batch, timed, images, expected):
+    """TensorRT builds an engine at the first batch of a shape: minutes that are not those of a query."""
+    seen = Counter()
+    embedder = SimpleNamespace(embed_prepared=lambda pixels: seen.update([len(pixels)]))
+    _warm_up(embedder, np.zeros((1, 4, 4, 3), np.uint8), batch, timed, images)
+    assert seen == expected
 
 
 def test_peak_memory_is_this_processs():

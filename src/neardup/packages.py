@@ -13,6 +13,7 @@ EXTRAS = {
     "keras": "tensorflow",
     "tensorflow_datasets": "tensorflow",
     "onnx": "tensorflow",
+    "tf2onnx": "tensorflow",
     "openvino": "openvino",
     "pyarrow": "parquet",
     "watchfiles": "watch",

@@ -2,17 +2,20 @@
 
 import base64
 import hashlib
+import io
 import json
 import re
 import threading
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 
 from neardup.embedding import download
-from neardup.embedding.download import download_model, fetch
+from neardup.embedding.download import download_model, fetch, unpack_saved_model
 from neardup.errors import BadInput, DownloadFailed
+from tests.embedding.lookalikes import SIZE, save_example
 from tests.embedding.test_importing import RELEASED, write_released
 
 CONTENT = bytes(range(256)) * 4000
@@ -29,7 +32,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.content, self.etag, self.cuts, self.ranges = content, '"1"', [], []
         self.hash_header = f"crc32c=AAAAAA==,md5={md5_of(content)}"
-        self.status, self.honours_ranges = 200, True
+        self.status, self.honours_ranges, self.content_md5 = 200, True, None
         self.url = f"http://127.0.0.1:{self.server_port}/weights.npz"
 
 
@@ -39,6 +42,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         server = self.server
+        if self.path == "/short":  # as a link shortener, and GitHub's releases, lead on
+            self.send_response(302)
+            self.send_header("Location", server.url)
+            self.end_headers()
+            return
         wanted = self.headers.get("Range")
         server.ranges.append(wanted)
         if server.status != 200:
@@ -56,6 +64,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("ETag", server.etag)
         if server.hash_header:
             self.send_header("x-goog-hash", server.hash_header)
+        if server.content_md5:
+            self.send_header("Content-MD5", server.content_md5)
         self.end_headers()
         self.wfile.write(body[: server.cuts.pop(0)] if server.cuts else body)
 
@@ -204,3 +214,81 @@ def test_a_released_model_is_fetched_and_imported(server, tmp_path, monkeypatch)
     with pytest.raises(BadInput, match="no model named 'resnet' to download; there are bit-m-r50x1"):
         download_model("resnet")
     assert np.isfinite(list(model.thresholds.values())).all()
+
+
+def zipped(folder, change=lambda archive: None):
+    """A zip with the folder in it, and what `change` adds."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            archive.write(path, path.relative_to(folder.parent))
+        change(archive)
+    return content.getvalue()
+
+
+@pytest.fixture
+def flower_zip(server, tmp_path, monkeypatch):
+    """The server has the example's artefact behind a redirect, and states no digest."""
+    tensorflow = pytest.importorskip("tensorflow")
+    monkeypatch.setenv("NEARDUP_MODELS", str(tmp_path / "models"))
+    save_example(tensorflow, tmp_path / "flower_model_bit")
+    server.content, server.hash_header = zipped(tmp_path / "flower_model_bit"), None
+    monkeypatch.setitem(download.RELEASES, "flower-bit", server.url.replace("weights.npz", "short"))
+    monkeypatch.setattr("neardup.embedding.importing.INPUT_SIZE", SIZE)
+    return server
+
+
+@pytest.mark.parametrize("states", [False, True])
+def test_the_examples_model_is_fetched_unpacked_and_imported(flower_zip, tmp_path, states):
+    flower_zip.content_md5 = md5_of(flower_zip.content) if states else None
+    flower_zip.cuts = [len(flower_zip.content) // 2]  # gone on with all the same
+    model = download_model("flower-bit")
+    assert (model.name, model.dim, model.network.endpoint) == ("flower-bit", 24, "bit_model")
+    assert list((tmp_path / "models" / ".downloads").glob("*.zip*")) == []
+    pins = json.loads((tmp_path / "models" / "pins.json").read_text())
+    assert pins == {download.RELEASES["flower-bit"]: hashlib.sha256(flower_zip.content).hexdigest()}
+
+
+def test_a_zip_that_is_not_what_the_server_states(flower_zip, tmp_path):
+    flower_zip.content_md5 = md5_of(b"another")
+    with pytest.raises(DownloadFailed, match="that the server states"):
+        download_model("flower-bit")
+
+
+def link(archive):
+    member = zipfile.ZipInfo("flower_model_bit/link")
+    member.external_attr = 0o120777 << 16
+    archive.writestr(member, "/etc")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda archive: archive.writestr("../outside", b"x"), "leads elsewhere"),
+        (lambda archive: archive.writestr("/outside", b"x"), "leads elsewhere"),
+        (link, "leads elsewhere"),
+        (lambda archive: archive.writestr("other/saved_model.pb", b"x"), "holds 2 SavedModels"),
+        (lambda archive: archive.writestr("zeros", bytes(2_000_000)), "too much"),
+    ],
+    ids=["above", "absolute", "link", "two", "bomb"],
+)
+def test_zips_that_are_not_unpacked(tmp_path, monkeypatch, change, reason):
+    monkeypatch.setattr(download, "LARGEST_BYTES", 1_000_000)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "saved_model.pb").write_bytes(b"x")
+    (tmp_path / "it.zip").write_bytes(zipped(tmp_path / "model", change))
+    (tmp_path / "in").mkdir()
+    with pytest.raises(DownloadFailed, match=reason):
+        unpack_saved_model(tmp_path / "it.zip", tmp_path / "in")
+    assert not (tmp_path / "outside").exists()
+
+
+def test_a_damaged_zip_is_refused_by_its_own_checksums(tmp_path):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("model/saved_model.pb", bytes(range(256)))
+    damaged = content.getvalue().replace(bytes(range(60, 90)), bytes(30))
+    (tmp_path / "it.zip").write_bytes(damaged)
+    with pytest.raises(DownloadFailed, match="not a sound zip"):
+        unpack_saved_model(tmp_path / "it.zip", tmp_path / "in")
+    assert not (tmp_path / "it.zip").exists()

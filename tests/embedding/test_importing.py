@@ -1,6 +1,7 @@
 """Models of other makes: released BiT weights, SavedModels as the Keras example leaves them, .keras files."""
 
 import json
+import sys
 import zipfile
 from pathlib import Path
 
@@ -16,12 +17,13 @@ from neardup.embedding.importing import import_model, load_released, name_of, re
 from neardup.embedding.model import SavedModel, read_model
 from neardup.errors import BadInput, BadModel, BadWeights
 from neardup.lsh.hyperplanes import LARGEST_DIM
+from neardup.packages import is_installed
 from tests.conftest import random_weights
+from tests.embedding.lookalikes import SIZE, save_example
 
 # The released layout in small: half the width, a unit for each block, 32 groups, average pooling, no projection.
 RELEASED = Architecture((1, 2, 1, 1), 0.5, 32, "average", None)
 R50X1 = Architecture((3, 4, 6, 3), 1, 32, "average", None)
-SIZE = 32
 
 
 def write_released(path, **more):
@@ -95,34 +97,8 @@ def tensorflow():
 @pytest.fixture(scope="module")
 def example(tensorflow, tmp_path_factory):
     """Laid out as the Keras example's artefact: `bit_model` embeds, the signature gives five class scores."""
-    rng = np.random.default_rng(0)
-    kernel = tensorflow.Variable(rng.standard_normal((3 * 16, 24)).astype(np.float32))
-    scores = tensorflow.Variable(rng.standard_normal((24, 5)).astype(np.float32))
-    images = tensorflow.TensorSpec((None, SIZE, SIZE, 3), tensorflow.float32)
-
-    class Embedding(tensorflow.Module):
-        def __init__(self):
-            super().__init__()
-            self.kernel = kernel
-
-        @tensorflow.function(input_signature=[images])
-        def __call__(self, x):
-            pooled = tensorflow.nn.avg_pool2d(x, SIZE // 4, SIZE // 4, "VALID")
-            return 3.0 * tensorflow.matmul(tensorflow.reshape(pooled, (-1, 3 * 16)), self.kernel)
-
-    class Flowers(tensorflow.Module):
-        def __init__(self):
-            super().__init__()
-            self.bit_model, self.dense1 = Embedding(), scores
-
-        @tensorflow.function(input_signature=[images])
-        def serve(self, x):
-            return {"dense1": tensorflow.matmul(self.bit_model(x), self.dense1)}
-
-    module = Flowers()
     folder = tmp_path_factory.mktemp("artefact") / "flower_model"
-    tensorflow.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
-    return folder, kernel.numpy(), scores.numpy()
+    return folder, *save_example(tensorflow, folder)
 
 
 def pooled(pixels):
@@ -142,7 +118,8 @@ def test_the_examples_artefact_embeds_as_numpy_does(example, tmp_path):
     assert model.network == SavedModel("bit_model", 24, (0.0, 1.0))
     pixels = draw_samples(SIZE, 6)[[0, 2, 3, 4, 5]]  # black has no direction
     embedder = load_embedder(str(tmp_path / "flowers"))
-    assert embedder.engine.name == "tensorflow"
+    assert embedder.engine.name == ("onnx" if is_installed("tf2onnx") else "tensorflow")
+    assert load_embedder(str(tmp_path / "flowers"), "tensorflow").model.digest == model.digest
     assert np.abs(embedder.embed_prepared(pixels) - unit(pooled(pixels) @ kernel)).max() < 1e-5
 
     scored = import_model(folder, tmp_path / "scores", endpoint="serving_default")
@@ -152,12 +129,37 @@ def test_the_examples_artefact_embeds_as_numpy_does(example, tmp_path):
     assert np.abs(rows - unit(pooled(pixels) @ kernel @ scores)).max() < 1e-5
 
 
-def test_what_tensorflow_alone_runs_says_so(example, tmp_path):
-    import_model(example[0], tmp_path / "flowers", input_size=SIZE)
-    with pytest.raises(BadModel, match="TensorFlow alone"):
-        load_embedder(str(tmp_path / "flowers"), "keras-example")
-    with pytest.raises(BadModel, match=r"no model.onnx"):
+def test_without_tf2onnx_tensorflow_alone_runs_it_and_says_so(example, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    said = []
+    alone = import_model(example[0], tmp_path / "flowers", input_size=SIZE, say=said.append)
+    assert "TensorFlow alone will run it: " in said[0]
+    assert "neardup[tensorflow]" in said[0]
+    assert load_embedder(str(tmp_path / "flowers")).engine.name == "tensorflow"
+    with pytest.raises(
+        BadModel, match=r"no ONNX graph could be made .* 'neardup models import .*saved_model --name NEW'"
+    ):
         load_embedder(str(tmp_path / "flowers"), "onnx")
+    monkeypatch.undo()
+    if is_installed("tf2onnx"):  # an index stays that of the model
+        assert import_model(example[0], tmp_path / "again", input_size=SIZE).digest == alone.digest
+
+
+@pytest.mark.skipif(not is_installed("tf2onnx"), reason="needs tf2onnx")
+@pytest.mark.parametrize("engine", ["keras-example", "onnx", "openvino"])
+def test_every_engine_gives_a_saved_models_embeddings(example, tmp_path, engine):
+    import_model(example[0], tmp_path / "flowers", input_size=SIZE)
+    if engine == "openvino" and not is_installed("openvino"):
+        pytest.skip("needs OpenVINO")
+    pixels = draw_samples(SIZE, 5)
+    rows = load_embedder(str(tmp_path / "flowers"), engine).embed_prepared(pixels)
+    assert np.abs(rows - load_embedder(str(tmp_path / "flowers"), "tensorflow").embed_prepared(pixels)).max() < 1e-5
+
+
+def test_what_only_a_bit_can_do_says_so(example, tmp_path):
+    model = import_model(example[0], tmp_path / "flowers", input_size=SIZE)
+    with pytest.raises(BadModel, match="model flowers is a TensorFlow SavedModel, and a BiT-ResNet is needed"):
+        _ = model.architecture
 
 
 def test_a_changed_saved_model_is_refused(example, tmp_path):
@@ -165,7 +167,7 @@ def test_a_changed_saved_model_is_refused(example, tmp_path):
     path = tmp_path / "flowers" / "saved_model" / "saved_model.pb"
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(BadModel, match="sha256"):
-        load_embedder(str(tmp_path / "flowers"))
+        load_embedder(str(tmp_path / "flowers"), "tensorflow")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,10 @@ DEFAULT_SOURCE = "tfds:tf_flowers"
 @click.option("--engines", metavar="A,B,...", help="Engines to measure.  [default: all]")
 @click.option("--synthetic", is_flag=True, help="Measure on noise instead of photos; there is no SOURCE then.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Processor cores to use.  [default: all]")
+@click.option(
+    "--warm-up", type=click.IntRange(0, 10_000), default=100, show_default=True, metavar="N",
+    help="Images embedded before the clock starts, in batches of each size that is timed.",
+)  # fmt: skip
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.png", help="Draw the times.")
 @click.option("--lsh", is_flag=True, help="Instead, measure hash tables: recall, candidates, time over tables x bits.")
 @click.option(
@@ -40,6 +44,7 @@ def bench(
     engines: str | None,
     synthetic: bool,
     threads: int | None,
+    warm_up: int,
     plot: Path | None,
     lsh: bool,
     similarity: float,
@@ -90,6 +95,7 @@ def bench(
         queries=queries,
         engines=[e.strip() for e in engines.split(",") if e.strip()] if engines else tuple(ENGINES),
         threads=threads or cores(),
+        warm_up=warm_up,
         on_progress=note,
     )
     emit(render_benchmark(result), format)

@@ -44,6 +44,10 @@ from neardup.cli import options
     "--plots", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
     help="With --labelled: draw classes, embeddings, right and wrong queries and the confusion into this folder.",
 )  # fmt: skip
+@click.option(
+    "--judgements", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.json",
+    help="Instead, how high is what was ticked in 'neardup review --queries --export FILE' among the images of PATH?",
+)  # fmt: skip
 @click.option("--kinds", metavar="A,B", help="With --lookalikes: only these kinds.  [default: all]")
 @options.output_format
 def evaluate(
@@ -60,6 +64,7 @@ def evaluate(
     lookalikes: bool,
     labelled: bool,
     plots: Path | None,
+    judgements: Path | None,
     kinds: str | None,
     format: str,
 ) -> None:
@@ -74,7 +79,17 @@ def evaluate(
 
     With --labelled, every photo is searched for among the others, exactly and through hash tables: how often is the
     nearest, or one of five, of its class, and what do five neighbours vote for?
+
+    With --judgements, the judged queries are searched for among all photos of PATH: recall@1, 5 and 10 and mAP of what
+    was ticked.
     """
+    if judgements is not None:
+        _refuse_beside(
+            "judgements", "labelled", "plots", "lookalikes", "kinds", "no_baselines", "calibrate", "precision", "same",
+            "plot", "photos", "seed",
+        )  # fmt: skip
+        _evaluate_judgements(path, judgements, model, engine, format)
+        return
     if plots is not None and not labelled:
         raise click.UsageError("--plots draws what --labelled finds: give both")
     if labelled:
@@ -183,6 +198,26 @@ def _evaluate_lookalikes(
             on_progress=lambda kind, done, pictures: bar.update(done, pictures, what=f"Look-alikes: {kind}"),
         )
     emit(render_lookalikes(report, embedder.model.name), format)
+
+
+def _evaluate_judgements(path: str, judgements: Path, model: str, engine: str, format: str) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from neardup.embedding import cores, load_embedder
+    from neardup.evaluation.judgements import score_judgements
+    from neardup.jobs.judgements import load_judgements
+    from neardup.output import emit, note
+    from neardup.output.evaluation import render_judged
+    from neardup.sources.datasets import find_stored
+
+    judged = load_judgements(judgements)
+    found = list(find_stored(_resolved(path), on_error=lambda where, error: note(f"{where}: {error}")))
+    embedder = load_embedder(model, engine, images=len(found))
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Embedding", total=len(found))
+        scores = score_judgements(judged, found, embedder, cores(), lambda done: progress.update(task, completed=done))
+    emit(render_judged(scores, embedder.model.name), format)
 
 
 def _evaluate_labelled(

@@ -1,10 +1,14 @@
 """`neardup models`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from neardup.cli import Suggesting, options
+
+if TYPE_CHECKING:
+    from neardup.embedding.importing_onnx import Layout
 
 
 @click.group(cls=Suggesting)
@@ -28,13 +32,13 @@ def list_(format: str) -> None:
 @click.argument("name")
 @options.output_format
 def download(name: str, format: str) -> None:
-    """Fetch released weights, check them against the digest that the server states, and import them."""
+    """Fetch a released model, check it against the digest that the server states, and import it."""
     from neardup.embedding.download import download_model
-    from neardup.output import emit
+    from neardup.output import emit, note
     from neardup.output.models import DownloadProgress, render_model
 
     with DownloadProgress(name) as progress:
-        model = download_model(name, progress.update)
+        model = download_model(name, progress.update, note)
     emit(render_model(model), format)
 
 
@@ -46,11 +50,18 @@ def download(name: str, format: str) -> None:
 )
 @click.option(
     "--input-range", type=float, nargs=2, metavar="LOW HIGH",
-    help="Where pixel values 0 and 255 go.  [default: -1 1 for .npz, else 0 1]",
+    help="Where pixel values 0 and 255 go.  [default: -1 1 for .npz, 0 1 for TensorFlow's, what an .onnx file says]",
 )  # fmt: skip
 @click.option(
-    "--endpoint", help="Of a SavedModel: the attribute or signature to call.  [default: bit_model, else serving]"
+    "--endpoint",
+    help="Of a SavedModel: the attribute or signature to call.  [default: bit_model, else serving]  Of an .onnx file"
+    " with several outputs: the one to take.",
 )
+@click.option("--layout", type=click.Choice(("nchw", "nhwc")), help="Of an .onnx file: colours before or after edges.")
+@click.option(
+    "--mean", type=float, nargs=3, metavar="R G B", help="Of an .onnx file: taken away from pixels in the input range."
+)
+@click.option("--std", type=float, nargs=3, metavar="R G B", help="Of an .onnx file: what is left is divided by it.")
 @options.output_format
 def import_(
     path: Path,
@@ -58,22 +69,30 @@ def import_(
     input_size: int | None,
     input_range: tuple[float, float] | None,
     endpoint: str | None,
+    layout: "Layout | None",
+    mean: tuple[float, float, float] | None,
+    std: tuple[float, float, float] | None,
     format: str,
 ) -> None:
-    """Make a model of released BiT weights (.npz), a TensorFlow SavedModel's folder or a .keras file.
+    """Make a model of released BiT weights (.npz), a TensorFlow SavedModel's folder, a .keras or an .onnx file.
+
+    An .onnx file must say how its pixels are scaled, or you must: --input-range, or --mean and --std of pixels from 0
+    to 1 (ImageNet's: --mean 0.485 0.456 0.406 --std 0.229 0.224 0.225). A preprocessor_config.json beside it is read.
 
     Nothing is unpickled, and code inside a .keras file is not run (safe mode). A SavedModel's graph can read and write
     files: import only what comes from people you trust.
     """
     from neardup.embedding.importing import check_name, import_model, name_of
+    from neardup.embedding.importing_onnx import Channels
     from neardup.embedding.model import user_models
-    from neardup.output import emit
+    from neardup.output import emit, note
     from neardup.output.models import render_model
 
     chosen = check_name(name_of(path) if name is None else name)
     model = import_model(
-        path, user_models() / chosen, input_size=input_size, input_range=input_range, endpoint=endpoint
-    )
+        path, user_models() / chosen, input_size=input_size, input_range=input_range, endpoint=endpoint,
+        channels=Channels(layout, mean, std), say=note,
+    )  # fmt: skip
     emit(render_model(model), format)
 
 

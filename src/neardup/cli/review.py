@@ -7,6 +7,7 @@ import click
 
 from neardup.cli import options
 from neardup.cli.grouping import grouping_options, open_groups
+from neardup.cli.judging import judge
 
 ACTIONS = ("trash", "move", "hardlink", "symlink", "reflink", "delete")
 PLAN = "review-plan.json"
@@ -30,6 +31,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--to", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where to move files.")
 @click.option("--flat", is_flag=True, help="Move all files to DIR itself, instead of to the folders that they had.")
 @click.option("--export", type=_FILE, metavar="FILE", help="Write the verdicts of the index as JSON, and end.")
+@click.option(
+    "--queries", multiple=True, metavar="IMAGES",
+    help="Instead of groups, show what these images find (a file, a folder, tfds:NAME[:SPLIT]; repeatable), to tick"
+    " what is relevant; --export FILE keeps the ticks, for 'neardup evaluate --judgements FILE'.",
+)  # fmt: skip
 @click.option("--import", type=_FILE, metavar="FILE", help="Read verdicts that --export wrote, and end.")
 @options.trust
 @options.output_format
@@ -42,6 +48,7 @@ def review(
     to: Path | None,
     flat: bool,
     export: Path | None,
+    queries: tuple[str, ...],
     trust: bool,
     format: str,
     **others: Any,
@@ -59,6 +66,12 @@ def review(
     from neardup.text import show_count
 
     read_from: Path | None = others.pop("import")
+    if queries:
+        others_given = options.typed("plan", "action", "to", "flat", "similar", "import", "trust")
+        if export is None or others_given:
+            raise click.UsageError("--queries keeps ticks in a file and decides nothing: give --export FILE beside it")
+        judge(queries, index, export, port, no_browser, format)
+        return
     if read_from is not None or export is None:  # what another has decided is not taken for this user's
         trust_index(index, trust=trust)
     if read_from is not None or export is not None:

@@ -6,17 +6,18 @@ and to a cosine of 0.9995 in the precision that `auto` may pick.
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.embedding.engines import Engine, load_engine
+from neardup.embedding.engines import ENGINES, Engine, load_engine
 from neardup.embedding.engines.auto import AUTO, MANY, load_auto
 from neardup.embedding.hardware import cores
 from neardup.embedding.model import Model, check_recorded, find_model
 from neardup.embedding.preprocess import preprocess
-from neardup.errors import BadModel, EngineFailed, NeardupError
+from neardup.errors import BadModel, EngineFailed, EngineUnavailable, NeardupError
 from neardup.text import said
 
 # As fast as larger ones on a CPU, and small enough to keep a slow machine's progress moving.
@@ -88,8 +89,8 @@ def run_engine(engine: Engine, pixels: NDArray[np.uint8], model: str) -> NDArray
         raise EngineFailed(f"engine {engine.name}: not enough memory for model {model}") from error
     except Exception as error:  # those of runtimes share no base class
         raise EngineFailed(
-            f"engine {engine.name}: cannot run model {model} ({said(error)}); 'neardup models verify' checks models,"
-            " --engine names another engine"
+            f"engine {engine.name}: cannot run model {model} ({said(error)}); 'neardup models verify' checks models;"
+            " another engine may run it"
         ) from error
 
 
@@ -100,16 +101,21 @@ def load_embedder(
     threads: int | None = None,
     precision: str | None = None,
     images: int | None = None,
+    recorded: str | None = None,
 ) -> Embedder:
     """Load a model, by name or by the path of its folder, on an engine; `auto` takes this machine's best.
 
     threads:   processor cores to use; None: all that this process may use
     precision: "f32", "f16", "bf16" or "int8", where the engine offers it; None: the engine's default
     images:    how many there are to embed, at most; None: not known, perhaps many. The best engine depends on it.
+    recorded:  the precision of an index that is asked, or added to: taken where the engine has it
     Raises BadModel, or EngineUnavailable with what is missing.
     """
     found = find_model(model)
     threads = threads or cores()
     if engine == AUTO:
-        return Embedder(found, load_auto(found, threads, precision, images))
+        return Embedder(found, load_auto(found, threads, precision, images, recorded))
+    if precision is None and engine in ENGINES and recorded in ENGINES[engine].precisions:
+        with suppress(EngineUnavailable):  # nothing was converted to it here
+            return Embedder(found, load_engine(engine, found, threads, recorded))
     return Embedder(found, load_engine(engine, found, threads, precision))

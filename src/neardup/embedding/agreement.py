@@ -27,3 +27,8 @@ def similarities(rows: NDArray[np.float32], reference: NDArray[np.float32]) -> N
 def smallest_similarity(rows: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
     """The worst of `similarities`."""
     return float(similarities(rows, reference).min())
+
+
+def with_direction(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(n,) whether each row is a unit row: a network without a bias gives nothing at all for a black picture."""
+    return np.asarray(np.linalg.norm(rows, axis=1) > 0.5)

@@ -1,4 +1,4 @@
-"""Models of other makes into model folders: released BiT weights, TensorFlow SavedModels, .keras files.
+"""Models of other makes into model folders: released BiT weights, TensorFlow SavedModels, .keras and .onnx files.
 
 Nothing is unpickled, and no code that a .keras file carries is run. A SavedModel is a TensorFlow graph, and
 TensorFlow's operations can read and write files: import what comes from people you trust.
@@ -7,6 +7,7 @@ TensorFlow's operations can read and write files: import what comes from people 
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ import numpy as np
 
 from neardup.durable import replace_file
 from neardup.embedding.architecture import BOTTLENECK, Architecture
+from neardup.embedding.conversion.tensorflow_graph import write_agreeing_graph
 from neardup.embedding.conversion.verify import draw_samples
 from neardup.embedding.export import export_model
-from neardup.embedding.model import FORMAT, LARGEST_FILE_BYTES, Model, SavedModel, check_dim, read_model
+from neardup.embedding.importing_onnx import NOTHING_SAID, Channels, import_onnx
+from neardup.embedding.model import FORMAT, GRAPH, LARGEST_FILE_BYTES, Model, SavedModel, check_dim, read_model
 from neardup.embedding.runtimes import import_tensorflow
 from neardup.embedding.weights import load_weights, read_shapes
-from neardup.errors import BadInput, BadModel, BadWeights, EngineUnavailable
+from neardup.errors import BadInput, BadModel, BadWeights, ConversionFailed, EngineUnavailable, MissingPackage
 from neardup.reading import check_regular, digest_regular, open_regular
 
 RELEASED_GROUPS = 32
@@ -27,6 +30,7 @@ RELEASED_RANGE = (-1.0, 1.0)
 # As the Keras example scales its images, and TF-Hub's BiT expects them.
 SAVED_MODEL_RANGE = (0.0, 1.0)
 INPUT_SIZE = 224
+TRIED = 8  # pictures
 HEAD = "resnet/head/"
 # The Keras example's model holds the embedding part under this name; its own signature gives class scores.
 EXAMPLE_ENDPOINT = "bit_model"
@@ -39,14 +43,22 @@ def import_model(
     input_size: int | None = None,
     input_range: tuple[float, float] | None = None,
     endpoint: str | None = None,
+    channels: Channels = NOTHING_SAID,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Model:
-    """Make the model folder `target` from a released .npz, a .keras file or a SavedModel's folder.
+    """Make the model folder `target` from a released .npz, a .keras or .onnx file or a SavedModel's folder.
 
     input_size:  edge of the square input; None: what the model says, else 224
-    input_range: where pixel values 0 and 255 go; None: [-1, 1] for .npz, [0, 1] for the others
-    endpoint:    what to call of a SavedModel; None: bit_model where there is one, else its serving signature
+    input_range: where pixel values 0 and 255 go; None: [-1, 1] for .npz, [0, 1] for TensorFlow's; what an .onnx file
+                 says, else [0, 1] where `channels` says more, else an error
+    endpoint:    what to call of a SavedModel; None: bit_model where there is one, else its serving signature; of an
+                 .onnx file, the output to take, where it has several
+    channels:    of an .onnx file: what else is done to pixels
+    say:         hears where an imported SavedModel will run on TensorFlow alone, and why
     Raises BadInput, BadModel or BadWeights; `target` appears whole or not at all.
     """
+    if channels != NOTHING_SAID and source.suffix != ".onnx":
+        raise BadInput(f"{source}: layout, mean and std are said of .onnx files; leave them out")
     if target.exists():
         raise BadInput(f"{target}: exists; remove it, or give another --name")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -56,14 +68,16 @@ def import_model(
     shutil.rmtree(making, ignore_errors=True)
     try:
         if source.is_dir():
-            _import_saved_model(source, making, target.name, input_size, input_range, endpoint)
+            _import_saved_model(source, making, target.name, input_size, input_range, endpoint, say)
         elif source.suffix == ".keras":
             _check_source(source)
-            _import_keras(source, making, target.name, input_size, input_range)
+            _import_keras(source, making, target.name, input_size, input_range, say)
+        elif source.suffix == ".onnx":
+            import_onnx(source, making, target.name, input_size, input_range, endpoint, channels)
         elif source.suffix == ".npz":
             _import_released(source, making, target.name, input_size, input_range)
         else:
-            raise BadInput(f"{source}: neither a SavedModel's folder nor a .keras nor an .npz file")
+            raise BadInput(f"{source}: neither a SavedModel's folder nor a .keras, .onnx or .npz file")
         making.rename(target)
     except OSError as error:
         raise BadModel(f"{target}: cannot be written ({error.strerror or error})") from error
@@ -74,7 +88,7 @@ def import_model(
 
 def name_of(source: Path) -> str:
     """A model's name from a file's: BiT-M-R50x1.npz becomes bit-m-r50x1."""
-    stem = source.stem if source.suffix in (".npz", ".keras") else source.name
+    stem = source.stem if source.suffix in (".npz", ".keras", ".onnx") else source.name
     name = re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("-.")
     if not name:
         raise BadInput(f"{source}: no name can be made of this; give one with --name")
@@ -122,7 +136,12 @@ def _import_released(
 
 
 def _import_keras(
-    source: Path, folder: Path, name: str, input_size: int | None, input_range: tuple[float, float] | None
+    source: Path,
+    folder: Path,
+    name: str,
+    input_size: int | None,
+    input_range: tuple[float, float] | None,
+    say: Callable[[str], None],
 ) -> None:
     """A .keras file becomes a SavedModel, which needs none of its classes any more."""
     tensorflow = import_tensorflow(wanted_by=str(source))
@@ -148,7 +167,7 @@ def _import_keras(
     copied = folder / "saved_model"
     folder.mkdir(parents=True)
     tensorflow.saved_model.save(module, str(copied), signatures={"serving_default": serve})
-    _finish(source, folder, name, size, input_range, "serving_default")
+    _finish(source, folder, name, size, input_range, "serving_default", say)
 
 
 def _import_saved_model(
@@ -158,6 +177,7 @@ def _import_saved_model(
     input_size: int | None,
     input_range: tuple[float, float] | None,
     endpoint: str | None,
+    say: Callable[[str], None],
 ) -> None:
     tensorflow = import_tensorflow(wanted_by=str(source))
     if not (source / "saved_model.pb").is_file():
@@ -181,7 +201,7 @@ def _import_saved_model(
         if len(inputs) != 1:
             raise BadModel(f"{source}: {endpoint} takes {len(inputs)} inputs, not one batch of images")
         shape = tuple(inputs[0].shape or ())
-    _finish(source, folder, name, _size(source, input_size, shape), input_range, endpoint)
+    _finish(source, folder, name, _size(source, input_size, shape), input_range, endpoint, say)
 
 
 def _check_source(source: Path) -> None:
@@ -206,15 +226,22 @@ def _size(source: Path, wanted: int | None, shape: tuple[int | None, ...]) -> in
 
 
 def _finish(
-    source: Path, folder: Path, name: str, size: int, input_range: tuple[float, float] | None, endpoint: str
+    source: Path,
+    folder: Path,
+    name: str,
+    size: int,
+    input_range: tuple[float, float] | None,
+    endpoint: str,
+    say: Callable[[str], None],
 ) -> None:
-    """Try the SavedModel on pictures, and write config.json."""
-    from neardup.embedding.engines.tensorflow import saved_embedding
+    """Try the SavedModel on pictures, write model.onnx where that can be done, and config.json."""
+    from neardup.embedding.engines.tensorflow import SavedEmbedding
 
     scale = input_range or SAVED_MODEL_RANGE
-    embed = saved_embedding(str(folder / "saved_model"), endpoint, scale)
+    embed = SavedEmbedding(str(folder / "saved_model"), endpoint, scale)
+    samples = draw_samples(size, TRIED)
     try:
-        rows = np.asarray(embed(draw_samples(size, 4)))
+        rows = np.asarray(embed(samples))
     except EngineUnavailable:
         raise
     except BadModel:
@@ -223,14 +250,18 @@ def _finish(
         raise BadModel(
             f"{source}: {endpoint or 'it'} does not take (n, {size}, {size}, 3) images ({_first_line(error)})"
         ) from error
-    if rows.ndim != 2 or len(rows) != 4 or rows.shape[1] < 2:
-        raise BadModel(f"{source}: {endpoint or 'it'} gives {rows.shape} for 4 images, not a row for each")
+    if rows.ndim != 2 or len(rows) != TRIED or rows.shape[1] < 2:
+        raise BadModel(f"{source}: {endpoint or 'it'} gives {rows.shape} for {TRIED} images, not a row for each")
     check_dim(source, rows.shape[1])
     if not np.isfinite(rows).all():
-        raise BadModel(f"{source}: {endpoint or 'it'} gives numbers that are not finite; try another --input-range")
+        raise BadModel(f"{source}: {endpoint or 'it'} gives numbers that are not finite; try another input range")
+    try:
+        write_agreeing_graph(embed, samples, rows, folder / GRAPH)
+    except (MissingPackage, ConversionFailed, BadModel) as error:
+        say(f"TensorFlow alone will run it: {error}")
     files = {
         path.relative_to(folder).as_posix(): digest_regular(path)
-        for path in sorted((folder / "saved_model").rglob("*"))
+        for path in sorted([*(folder / "saved_model").rglob("*"), *folder.glob(GRAPH)])
         if path.is_file()
     }
     config = {

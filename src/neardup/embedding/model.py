@@ -1,4 +1,8 @@
-"""A model on disk: a folder with config.json, weights.npz and model.onnx, found by name or by path."""
+"""A model on disk: a folder with config.json and the files it names, found by name or by path.
+
+A BiT has weights.npz and model.onnx; an imported SavedModel the folder saved_model, and model.onnx where it could be
+made of it; an imported ONNX file is model.onnx alone.
+"""
 
 import hashlib
 import json
@@ -18,6 +22,7 @@ from neardup.text import said
 
 FORMAT = 1
 DEFAULT = "copy-r26x05"
+GRAPH = "model.onnx"
 LARGEST_CONFIG_BYTES = 1 << 20
 # Weights of the largest BiT in float32 have 3.7 GB; a graph of ONNX cannot have more than 2 GiB.
 LARGEST_FILE_BYTES = 4 << 30
@@ -25,7 +30,7 @@ LARGEST_FILE_BYTES = 4 << 30
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A network that only TensorFlow can run: a SavedModel in the folder `saved_model`."""
+    """A network of TensorFlow's: a SavedModel in the folder `saved_model`."""
 
     endpoint: str  # the attribute or signature to call, such as bit_model or serving_default; "" calls the object
     dim: int
@@ -46,12 +51,30 @@ class SavedModel:
 
 
 @dataclass(frozen=True)
+class OnnxNetwork:
+    """A network that came as an ONNX file: model.onnx, with what is done to pixels before it in the graph itself."""
+
+    dim: int
+    preprocessing: dict[str, Any]  # as it was said at the import; for people
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "OnnxNetwork":
+        return cls(int(fields["dim"]), dict(fields["preprocessing"]))
+
+
+Network = Architecture | SavedModel | OnnxNetwork
+
+
+@dataclass(frozen=True)
 class Model:
     """What config.json says, checked; the files that it names are checked when they are used."""
 
     folder: Path
     name: str
-    network: Architecture | SavedModel
+    network: Network
     input_size: int
     thresholds: dict[str, float]  # cosine similarity by name; empty where nobody has calibrated
     files: dict[str, str]  # sha256 by file name
@@ -63,9 +86,15 @@ class Model:
     @property
     def architecture(self) -> Architecture:
         """What a BiT is made of; raises BadModel where the model is something else."""
-        if isinstance(self.network, SavedModel):
-            raise BadModel(f"model {self.name} is a SavedModel, which TensorFlow alone runs; give --engine tensorflow")
+        if not isinstance(self.network, Architecture):
+            raise BadModel(f"model {self.name} is {self.kind}, and a BiT-ResNet is needed here; name another model")
         return self.network
+
+    @property
+    def kind(self) -> str:
+        """In words."""
+        kinds = {Architecture: "a BiT-ResNet", SavedModel: "a TensorFlow SavedModel", OnnxNetwork: "an ONNX graph"}
+        return kinds[type(self.network)]
 
     @property
     def reference(self) -> str:
@@ -75,13 +104,22 @@ class Model:
     @cached_property
     def digest(self) -> str:
         """Names the embedding space: two models of one digest give comparable embeddings."""
-        content: Any = self.files if isinstance(self.network, SavedModel) else self.files["weights.npz"]
+        content: Any
+        if isinstance(self.network, SavedModel):  # of which the graph, made or not, is a copy
+            content = {name: digest for name, digest in self.files.items() if name != GRAPH}
+        else:
+            content = self.files[GRAPH if isinstance(self.network, OnnxNetwork) else "weights.npz"]
         space = [self.network.to_json(), self.input_size, content]
         return hashlib.sha256(json.dumps(space, sort_keys=True).encode()).hexdigest()
 
     def file(self, name: str) -> Path:
         """Path of one of the model's files, its content checked against the digest in config.json."""
         path = self.folder / name
+        if name == GRAPH and name not in self.files and isinstance(self.network, SavedModel):
+            raise BadModel(
+                f"model {self.name}: no ONNX graph could be made of it when it was imported; with the package tf2onnx"
+                f" here, 'neardup models import {self.folder / 'saved_model'} --name NEW' tries again"
+            )
         if name not in self.files:
             raise BadModel(f"{self.folder}: the model has no {name}; export it anew")
         try:
@@ -154,9 +192,11 @@ def read_model(folder: Path) -> Model:
         config: dict[str, Any] = read_json(path, LARGEST_CONFIG_BYTES)
         if config["format"] != FORMAT:
             raise BadModel(f"{path}: format {config['format']}, this neardup reads {FORMAT}; upgrade neardup")
-        network: Architecture | SavedModel
+        network: Network
         if "saved_model" in config:
             network = SavedModel.from_json(config["saved_model"])
+        elif "onnx" in config:
+            network = OnnxNetwork.from_json(config["onnx"])
         else:
             network = Architecture.from_json(config["architecture"])
         model = Model(

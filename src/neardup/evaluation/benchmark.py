@@ -5,6 +5,7 @@ that its memory and its imports are its own, and a runtime that ends its process
 """
 
 import json
+import math
 import os
 import platform
 import random
@@ -34,7 +35,8 @@ from neardup.scratch import temporary_folder
 from neardup.sources import ImageFile, Source
 
 EXAMPLE = "keras-example"
-WARM_UP_CALLS = 3
+WARM_UP = 100  # images, one at a time, as the example does
+LEAST_CALLS = 3
 MATCHES = 4  # the example shows as many
 
 
@@ -54,6 +56,7 @@ class Row:
     query_ms_p50: float | None = None  # of one call: one query, or a batch of them
     query_ms_p95: float | None = None
     peak_memory_bytes: int | None = None
+    hits: float | None = None  # entries in a query's own buckets, over all tables: the example's `Matches`; the mean
     speedup_build: float | None = None  # over keras-example
     speedup_query: float | None = None
     speedup_build_tensorflow: float | None = None  # over tensorflow at the same batch size
@@ -97,11 +100,13 @@ def run_benchmark(
     queries: int,
     engines: Sequence[str] = tuple(ENGINES),
     threads: int,
+    warm_up: int = WARM_UP,
     seed: int = 0,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> Benchmark:
     """Measure engines on this machine.
 
+    warm_up: images embedded before the clock starts, in batches of each size that is timed
     sources: what to read images from, the first of them to build with and those after to query with, over again where
              there are too few; None makes noise up
     Raises BadInput for an unknown engine, or where there are no images.
@@ -119,7 +124,7 @@ def run_benchmark(
         for engine in engines:
             for batch in (1,) if engine == EXAMPLE else (1, BATCH):
                 on_progress(f"Measuring {engine}, {'one image at a time' if batch == 1 else f'{batch} at a time'}")
-                rows.append(_measure_in_other_process(scratch, model, engine, batch, pixels, threads, seed))
+                rows.append(_measure_in_other_process(scratch, model, engine, batch, pixels, threads, warm_up, seed))
     return Benchmark(
         describe_device(threads), model.name, name, sources is None, threads, pixels.decode_seconds, _compared(rows)
     )
@@ -162,7 +167,7 @@ def _make_up(scratch: Path, size: int, images: int, queries: int, seed: int) -> 
 
 
 def _measure_in_other_process(
-    scratch: Path, model: Model, engine: str, batch: int, pixels: Pixels, threads: int, seed: int
+    scratch: Path, model: Model, engine: str, batch: int, pixels: Pixels, threads: int, warm_up: int, seed: int
 ) -> Row:
     job, result = scratch / "job.json", scratch / "row.json"
     result.unlink(missing_ok=True)
@@ -174,6 +179,7 @@ def _measure_in_other_process(
                 "engine": engine,
                 "batch": batch,
                 "threads": threads,
+                "warm_up": warm_up,
                 "seed": seed,
                 "images": pixels.images,
                 "queries": pixels.queries,
@@ -210,13 +216,12 @@ def measure(scratch: Path) -> Row:
     if embedder.engine.name != engine:
         ran = f"{embedder.engine.name} in {embedder.engine.precision}"
         return replace(empty, reason=f"what is registered for it falls back to {ran}, for want of TensorRT")
-    for _ in range(WARM_UP_CALLS):
-        embedder.embed_prepared(np.ascontiguousarray(images[:batch]))
+    _warm_up(embedder, images[:1], batch, (len(images), len(order)), job["warm_up"])
     table = DictTables(embedder.dim, job["seed"]) if engine == EXAMPLE else LSH(embedder.dim, seed=job["seed"])
     started = time.perf_counter()
     _build(table, embedder, images, batch)
     build_seconds = time.perf_counter() - started
-    calls = _query(table, embedder, queries, order, batch)
+    calls, asked = _query(table, embedder, queries, order, batch)
     return replace(
         empty,
         precision=embedder.engine.precision,
@@ -226,7 +231,24 @@ def measure(scratch: Path) -> Row:
         query_ms_p50=float(np.median(calls)) * 1000,
         query_ms_p95=float(np.percentile(calls, 95)) * 1000,
         peak_memory_bytes=peak_memory_bytes(),
+        hits=float(np.mean([_hits(table, row) for row in asked])),
     )
+
+
+def _warm_up(embedder: Embedder, image: NDArray[np.uint8], batch: int, timed: Sequence[int], images: int) -> None:
+    """Embed one image over and over, in batches of each size that comes up when so many are timed.
+
+    Engines are built, memory laid out and kernels chosen by shape, at its first calls: none of that inside the clock.
+    """
+    sizes = {min(batch, count) for count in timed} | {count % batch for count in timed} - {0}
+    for size in sorted(sizes):
+        pixels = np.repeat(image, size, axis=0)
+        for _ in range(max(LEAST_CALLS, math.ceil(images / size)) if images else 0):
+            embedder.embed_prepared(pixels)
+
+
+def _hits(table: DictTables | LSH, embedding: NDArray[np.float32]) -> int:
+    return table.hits(embedding) if isinstance(table, DictTables) else int(table.candidates(embedding)[1].sum())
 
 
 def _build(table: DictTables | LSH, embedder: Embedder, images: NDArray[np.uint8], batch: int) -> None:
@@ -240,9 +262,9 @@ def _build(table: DictTables | LSH, embedder: Embedder, images: NDArray[np.uint8
 
 def _query(
     table: DictTables | LSH, embedder: Embedder, queries: NDArray[np.uint8], order: NDArray[np.int64], batch: int
-) -> NDArray[np.float64]:
-    """Seconds of each call, in order."""
-    calls = []
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Seconds of each call, in order, and the embeddings of the queries."""
+    calls, asked = [], []
     for first in range(0, len(order), batch):
         pixels = queries[order[first : first + batch]]
         started = time.perf_counter()
@@ -254,7 +276,8 @@ def _query(
         else:
             table.query_batch(rows, k=MATCHES)
         calls.append(time.perf_counter() - started)
-    return np.array(calls)
+        asked.append(rows)
+    return np.array(calls), np.concatenate(asked)
 
 
 def _compared(rows: list[Row]) -> list[Row]:

@@ -36,6 +36,11 @@ class DictTables:
         for planes, table in zip(self._planes, self._tables, strict=True):
             table.setdefault(_bucket(np.dot(embedding, planes) > 0), []).append(entry)
 
+    def hits(self, embedding: NDArray[np.float32]) -> int:
+        """Entries in the query's buckets, over all tables: what the example prints as `Matches`."""
+        buckets = zip(self._planes, self._tables, strict=True)
+        return sum(len(table.get(_bucket(np.dot(embedding, planes) > 0), [])) for planes, table in buckets)
+
     def query(self, embedding: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
         """The k entries that share most buckets, with their scores."""
         found: list[dict[str, Any]] = []

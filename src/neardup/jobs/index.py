@@ -23,6 +23,7 @@ from neardup.images import DECODER, FileStat
 from neardup.images.find import SET_ASIDE
 from neardup.images.globs import Globs
 from neardup.index import Away, Hashing, Index, IndexWriter, Model, Root
+from neardup.index.catalog import AGREEING
 from neardup.index.writer import HASHING
 from neardup.jobs.changes import change_of
 from neardup.jobs.looks import keep_verdicts, remember_looks
@@ -153,7 +154,8 @@ def index_images(
 
     walk = new_walk()
     few = None if isinstance(model, Embedder) or stored else _few(new_walk(), datasets, listed)
-    place_of = elsewhere or partial(_here, model, engine, threads, parts)
+    precision = None if rebuild else recorded_precision(index)
+    place_of = elsewhere or partial(_here, model, engine, threads, parts, precision)
     with (
         place_of(few) as place,
         Index.write(index, place.model, rebuild=rebuild, hashing=hashing, wait=say) as writer,
@@ -253,6 +255,14 @@ def recorded(embedder: Embedder) -> Model:
     )
 
 
+def recorded_precision(index: Path) -> str | None:
+    """The precision of an index that agrees with no other; None where others do, or there is no index yet."""
+    with suppress(NeardupError, OSError), Index.open(index) as opened:
+        if opened.model is not None and opened.model.precision not in AGREEING:
+            return opened.model.precision
+    return None
+
+
 def _count_aside(walk: Walk, datasets: Sequence[Dataset], on_total: Callable[[int], None]) -> None:
     def count() -> None:
         with suppress(Exception):  # the run itself meets the same trouble, and reports it
@@ -262,10 +272,15 @@ def _count_aside(walk: Walk, datasets: Sequence[Dataset], on_total: Callable[[in
 
 
 @contextmanager
-def _here(model: str | Embedder, engine: str, threads: int | None, parts: bool, images: int | None) -> Iterator["Here"]:
+def _here(
+    model: str | Embedder, engine: str, threads: int | None, parts: bool, recorded: str | None, images: int | None
+) -> Iterator["Here"]:
     """This process, with the model loaded; images: how many there are, at most; None: many."""
     threads = threads or cores()
-    embedder = model if isinstance(model, Embedder) else load_embedder(model, engine, threads=threads, images=images)
+    if isinstance(model, Embedder):
+        embedder = model
+    else:
+        embedder = load_embedder(model, engine, threads=threads, images=images, recorded=recorded)
     with Threads(threads) as executor:
         yield Here(embedder, executor, parts=parts)
 

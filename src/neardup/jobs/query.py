@@ -123,7 +123,7 @@ def query_images(
     if on_total is not None:
         _count_aside(images, index, on_total)
     check_recorded(opened.model.name, index)
-    embedder = load_embedder(opened.model.name, engine, images=8)
+    embedder = load_embedder(opened.model.name, engine, images=8, recorded=opened.model.precision)
     if embedder.model.digest != opened.model.digest:
         say(
             f"Warning: {index} was made with another version of {opened.model.name}; run 'neardup index PATH --rebuild'"

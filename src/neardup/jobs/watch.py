@@ -7,7 +7,7 @@ from typing import Any
 
 from neardup.embedding import AUTO, Embedder, load_embedder
 from neardup.errors import BadInput
-from neardup.jobs.index import IndexReport, index_images
+from neardup.jobs.index import IndexReport, index_images, recorded_precision
 from neardup.packages import load_package
 from neardup.sources.datasets import is_dataset
 from neardup.sources.objects import is_objects
@@ -39,7 +39,10 @@ def watch_images(
         if path == STDIN or is_dataset(path) or is_objects(path):
             raise BadInput(f"{path}: only folders and files can be watched; leave it out, or --watch")
     watchfiles = load_package("watchfiles", "--watch")
-    embedder = model if isinstance(model, Embedder) else load_embedder(model, engine, threads=threads)
+    if isinstance(model, Embedder):
+        embedder = model
+    else:
+        embedder = load_embedder(model, engine, threads=threads, recorded=recorded_precision(index))
     # Before the first run, so that no change between the two is missed.
     changes = watchfiles.watch(
         *paths, watch_filter=_outside(index), debounce=LONGEST_MS, step=QUIET_MS, stop_event=stop, rust_timeout=500,

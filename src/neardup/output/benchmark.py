@@ -7,7 +7,7 @@ from neardup.output import Rendering
 from neardup.text import show_bytes
 
 _HEADINGS = (
-    "engine", "precision", "batch", "build s", "query s", "p50 ms", "p95 ms", "memory",
+    "engine", "precision", "batch", "build s", "query s", "p50 ms", "p95 ms", "hits", "memory",
     "build ×", "query ×", "build ×tf", "query ×tf",
 )  # fmt: skip
 
@@ -36,7 +36,8 @@ def text_table(result: Benchmark) -> list[str]:
         for line in cells:
             padded = [c.ljust(w) if n < 2 else c.rjust(w) for n, (c, w) in enumerate(zip(line, widths, strict=True))]
             lines.append("  ".join(padded).rstrip())
-        lines += ["", "×: times as fast as keras-example; ×tf: as tensorflow at that batch; p50, p95: of one call"]
+        lines += ["", "×: times as fast as keras-example; ×tf: as tensorflow at that batch; p50, p95: of one call;"]
+        lines.append("hits: entries in a query's own buckets over all tables, which the example prints as its matches")
     reasons = {row.engine: row.reason for row in result.rows if not row.available}
     lines += [f"Not available: {engine}: {reason}" for engine, reason in reasons.items()]
     return lines
@@ -54,6 +55,7 @@ def _cells(row: Row) -> list[str]:
         number(row.query_seconds, 2),
         number(row.query_ms_p50),
         number(row.query_ms_p95),
+        number(row.hits),
         "" if row.peak_memory_bytes is None else show_bytes(row.peak_memory_bytes),
         number(row.speedup_build),
         number(row.speedup_query),

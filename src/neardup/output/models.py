@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from neardup.embedding.catalogue import Check, Found
-from neardup.embedding.model import DEFAULT, Model, SavedModel
+from neardup.embedding.model import DEFAULT, GRAPH, Model, OnnxNetwork, SavedModel
 from neardup.output import Rendering
 from neardup.text import show_bytes
 
@@ -19,7 +20,7 @@ def _fields(found: Found) -> dict[str, Any]:
     files = [path for path in found.folder.rglob("*") if path.is_file()]
     return {
         "name": found.name,
-        "kind": None if model is None else "savedmodel" if isinstance(model.network, SavedModel) else "bit",
+        "kind": model and _kind(model),
         "dim": model and model.dim,
         "input_size": model and model.input_size,
         "size_bytes": sum(path.stat().st_size for path in files),
@@ -28,6 +29,12 @@ def _fields(found: Found) -> dict[str, Any]:
         "default": found.name == DEFAULT,
         "error": found.error,
     }
+
+
+def _kind(model: Model) -> str:
+    if isinstance(model.network, OnnxNetwork):
+        return "onnx"
+    return "savedmodel" if isinstance(model.network, SavedModel) else "bit"
 
 
 def render_models(found: Sequence[Found], downloadable: Mapping[str, str]) -> Rendering:
@@ -47,7 +54,9 @@ def render_model(model: Model) -> Rendering:
 def _line(row: Mapping[str, Any]) -> str:
     if row["error"]:
         return f"{row['name']}: unusable: {row['error']}"
-    runs = "TensorFlow alone runs it" if row["kind"] == "savedmodel" else "BiT-ResNet"
+    runs = {"bit": "BiT-ResNet", "onnx": "from an ONNX file", "savedmodel": "from TensorFlow"}[row["kind"]]
+    if row["kind"] == "savedmodel" and not (Path(row["folder"]) / GRAPH).is_file():
+        runs += ", which alone runs it"
     default = ", the default" if row["default"] else ""
     return (
         f"{row['name']}{default}: {row['dim']} numbers from {row['input_size']}×{row['input_size']}, {runs},"

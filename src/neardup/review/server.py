@@ -153,7 +153,14 @@ def create_app(review: Review, guard: Guard) -> "flask.Flask":
 
 
 def open_server(review: Review, *, port: int) -> tuple["BaseWSGIServer", Guard]:
-    """Listen on 127.0.0.1; port 0 takes a free one. `run()` answers until Ctrl-C. Raises BadInput."""
+    """The page on 127.0.0.1; `run()` answers until Ctrl-C. As `listen`."""
+    server, guard = listen(port)
+    server.application = create_app(review, guard)
+    return server, guard
+
+
+def listen(port: int) -> tuple["BaseWSGIServer", Guard]:
+    """A server on 127.0.0.1 that wants its application yet; port 0 takes a free one. Raises BadInput."""
     import waitress  # type: ignore[import-untyped,unused-ignore]
 
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns when pictures are asked for at once
@@ -167,9 +174,7 @@ def open_server(review: Review, *, port: int) -> tuple["BaseWSGIServer", Guard]:
         )  # fmt: skip
     except OSError as error:
         raise BadInput(f"port {port}: {error.strerror}; choose another one with --port, or leave it out") from error
-    guard = Guard(int(server.effective_port))
-    server.application = create_app(review, guard)
-    return server, guard
+    return server, Guard(int(server.effective_port))
 
 
 def _connections() -> int:

@@ -51,10 +51,13 @@ def count_queries(images: Iterable[str], *, leave_out: Path) -> int:
 def _absolute(image: str) -> Path | str:
     if is_dataset(image):
         return image
-    is_url = image.lower().startswith(("http://", "https://"))
-    if not is_url and "://" in image and not os.path.lexists(image):
+    if not is_url(image) and "://" in image and not os.path.lexists(image):
         raise BadInput(f"{image}: of URLs, only http:// and https:// are fetched; download it, and give the file")
-    return image if is_url or image == STDIN else Path(os.path.abspath(image))
+    return image if is_url(image) or image == STDIN else Path(os.path.abspath(image))
+
+
+def is_url(image: str) -> bool:
+    return image.lower().startswith(("http://", "https://"))
 
 
 def _sources(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.embedding.agreement import smallest_similarity
+from neardup.embedding.agreement import smallest_similarity, with_direction
 from neardup.embedding.conversion.onnx import prepare_graph
 from neardup.embedding.conversion.tf_trt import Job, convert_in_other_process
 from neardup.embedding.conversion.verify import (
@@ -18,7 +18,7 @@ from neardup.embedding.conversion.verify import (
 )
 from neardup.embedding.engines.tensorrt import BATCHES, GRAPH, open_graph, this_machine
 from neardup.embedding.engines.tf_trt import SAVED_MODEL, this_target
-from neardup.embedding.model import Model
+from neardup.embedding.model import Model, OnnxNetwork
 from neardup.embedding.runtimes import missing_for_onnx_tensorrt, missing_for_tf_trt
 from neardup.embedding.variants import (
     PRECISIONS,
@@ -64,8 +64,7 @@ def convert(
     """
     if precision == "INT8" and photos is None:
         raise BadInput("INT8 is calibrated on photos; give a folder of them with --photos")
-    model.architecture  # noqa: B018 (raises where the model is no BiT)
-    chosen = _choose(route)
+    chosen = _choose(route, model)
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"{out}: exists and is not an empty folder; give another, or none for the cache")
     samples = load_samples(photos, model.input_size)
@@ -74,10 +73,13 @@ def convert(
     return convert_by(model, precision, max_engines, out, samples, photos is not None, (reference, rows), say)
 
 
-def _choose(route: str) -> str:
+def _choose(route: str, model: Model) -> str:
     if route == "onnx":
         return route
-    missing = missing_for_tf_trt()
+    if isinstance(model.network, OnnxNetwork):
+        missing = [f"a model of TensorFlow's, and {model.name} came as an ONNX graph"]
+    else:
+        missing = missing_for_tf_trt()
     if not missing:
         return "tf-trt"
     text = f"no usable TensorRT, nothing was built. TF-TRT needs {'; '.join(missing)}"
@@ -167,7 +169,8 @@ def _by_tf_trt(
 
 def _verified(rows: NDArray[np.float32], reference: tuple[str, NDArray[np.float32]], precision: str) -> float:
     name, wanted = reference
-    similarity = smallest_similarity(rows, wanted)
+    kept = with_direction(wanted)
+    similarity = smallest_similarity(rows[kept], wanted[kept]) if rows.shape == wanted.shape and kept.any() else -1.0
     if similarity < MINIMUM_SIMILARITY[precision]:
         raise ConversionFailed(
             f"verification failed: smallest cosine to engine {name} is {similarity:.6f} over {len(rows)} images,"

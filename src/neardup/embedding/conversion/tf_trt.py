@@ -9,15 +9,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.embedding.engines.tensorflow import load_keras
+from neardup.embedding.engines.tensorflow import load_keras, load_saved
 from neardup.embedding.engines.tf_trt import SAVED_MODEL, SIGNATURE, open_saved_model
-from neardup.embedding.model import read_model
+from neardup.embedding.model import SavedModel, read_model
 from neardup.embedding.runtimes import import_tensorflow
 from neardup.embedding.variants import PRECISIONS
 from neardup.errors import ConversionFailed
@@ -61,16 +62,22 @@ def save_reference(model_folder: Path, target: Path) -> None:
     """The embedding model as a SavedModel: uint8 images to unit rows through `serving_default`."""
     tensorflow = import_tensorflow()
     model = read_model(model_folder)
-    network = load_keras(model)
+    if isinstance(model.network, SavedModel):
+        network: Any = load_saved(model)
+        owner = network.loaded
+    else:
+        owner = load_keras(model)
+        network = partial(owner, training=False)
     size = model.input_size
     module = tensorflow.Module()
-    module.network = network  # tracked, so that its variables are saved
+    # Tracked, so that its variables are saved.
+    module.network = owner
 
     images_spec = tensorflow.TensorSpec((None, size, size, 3), tensorflow.uint8, name="images")
 
     @tensorflow.function(input_signature=[images_spec])  # type: ignore[untyped-decorator,unused-ignore]
     def serve(images: Any) -> dict[str, Any]:
-        return {"embedding": network(images, training=False)}
+        return {"embedding": network(images)}
 
     tensorflow.saved_model.save(module, str(target), signatures={SIGNATURE: serve})
 

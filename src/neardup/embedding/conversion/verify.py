@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from neardup.embedding.engines import load_engine
-from neardup.embedding.model import Model
+from neardup.embedding.model import Model, OnnxNetwork
 from neardup.embedding.preprocess import preprocess
 from neardup.errors import BadInput, BadModel, EngineUnavailable, UnreadableImage
 
@@ -62,10 +62,12 @@ def load_samples(photos: Path | None, size: int, count: int = SAMPLES) -> NDArra
 def reference_embeddings(model: Model, samples: NDArray[np.uint8]) -> tuple[str, NDArray[np.float32]]:
     """The engine that is the reference here, TensorFlow or else ONNX Runtime in f32, and its embeddings.
 
+    Of a model that came as an ONNX graph, ONNX Runtime is.
+
     Raises BadModel where they do not tell the samples apart, for then agreeing with them would mean nothing.
     """
     try:
-        engine = load_engine("tensorflow", model)
+        engine = load_engine("onnx" if isinstance(model.network, OnnxNetwork) else "tensorflow", model)
     except EngineUnavailable:
         engine = load_engine("onnx", model)
     rows = np.concatenate([engine.run(part) for part in np.array_split(samples, max(1, len(samples) // 8))])

@@ -1,5 +1,6 @@
 """`auto`: the engine that is fastest here and gives the reference's embeddings.
 
+What `convert-trt` made for this machine's GPU goes first. Without it,
 OpenVINO in bfloat16 embeds 1.5 times as fast as ONNX Runtime on a processor with AVX-512 BF16, and twice as fast on one
 with AMX, but takes 0.5 s longer to start. So few images are for ONNX Runtime, and many for OpenVINO where it agrees.
 """
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 
 from neardup.embedding.agreement import AGREEMENT, similarities
 from neardup.embedding.engines import Engine, load_engine
-from neardup.embedding.hardware import has_bfloat16
-from neardup.embedding.model import Model, SavedModel
-from neardup.errors import EngineFailed, EngineUnavailable
+from neardup.embedding.hardware import find_gpu, has_bfloat16
+from neardup.embedding.model import GRAPH, Model
+from neardup.embedding.variants import cache_folder
+from neardup.errors import BadModel, EngineFailed, EngineUnavailable
 from neardup.packages import is_installed
 
 AUTO = "auto"
@@ -20,18 +22,50 @@ MANY = 256
 # A batch of this size says that there are many: what is left of a batch when known images are taken out is smaller.
 LARGE_BATCH = 16
 COMPARED = 8
+# Of a converted variant, those that give the reference's embeddings, best first; INT8 does not.
+CONVERTED = ("f16", "f32")
+ON_GPU = ("tensorrt", "onnx-cuda", "tf-trt")
 
 
 def load_auto(
-    model: Model, threads: int | None = None, precision: str | None = None, images: int | None = None
+    model: Model,
+    threads: int | None = None,
+    precision: str | None = None,
+    images: int | None = None,
+    recorded: str | None = None,
 ) -> Engine:
-    """The best engine here for about so many images; None where that is not known."""
-    if isinstance(model.network, SavedModel):
+    """The best engine here for about so many images; None where that is not known.
+
+    recorded: the precision of embeddings that it is to be compared with; a variant of that precision comes first
+    """
+    if precision is None and (converted := _converted(model, threads, recorded)):
+        return converted
+    if GRAPH not in model.files:  # a SavedModel of which none could be made
         return load_engine("tensorflow", model, threads, precision)
     few = images is not None and images < MANY
     if precision or few or not has_bfloat16() or not is_installed("openvino"):
         return load_engine("onnx", model, threads, precision)
     return AutoEngine(model, threads)
+
+
+def _converted(model: Model, threads: int | None, recorded: str | None) -> Engine | None:
+    """What `convert-trt` made, where this machine can run it: of the recorded precision, or on the GPU."""
+    if not cache_folder(model).is_dir():
+        return None
+    if recorded is not None and recorded not in ("f16", "int8"):
+        return None  # made without a variant
+    if recorded is None and find_gpu() is None:
+        return None
+    names = [name for name in ("tensorrt", "tf-trt") if any(cache_folder(model).glob(f"{name}-*"))]
+    for precision in (recorded,) if recorded else CONVERTED:
+        for name in names:
+            try:
+                engine = load_engine(name, model, threads, precision)
+            except (EngineUnavailable, EngineFailed, BadModel):
+                continue
+            if recorded or engine.name in ON_GPU:
+                return engine
+    return None
 
 
 class AutoEngine:

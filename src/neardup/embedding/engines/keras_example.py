@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.embedding.engines.spec import EngineSpec
-from neardup.embedding.engines.tensorflow import load_keras
-from neardup.embedding.model import Model
+from neardup.embedding.engines.tensorflow import load_keras, load_saved
+from neardup.embedding.model import Model, SavedModel
 from neardup.embedding.runtimes import import_tensorflow
 
 
@@ -27,7 +27,20 @@ class KerasExampleEngine:
 
 def load(model: Model, threads: int | None = None, precision: str | None = None) -> KerasExampleEngine:
     import_tensorflow(threads)
-    return KerasExampleEngine(load_keras(model))
+    return KerasExampleEngine(_predicting(model) if isinstance(model.network, SavedModel) else load_keras(model))
+
+
+def _predicting(model: Model) -> Any:
+    """A SavedModel within a Keras model, which has `predict`."""
+    import keras
+
+    called = load_saved(model)
+
+    class Predicting(keras.Model):  # type: ignore[misc,unused-ignore]
+        def call(self, images: Any) -> Any:
+            return called(images)
+
+    return Predicting()
 
 
 SPEC = EngineSpec("keras-example", "tensorflow", ("f32",), load)

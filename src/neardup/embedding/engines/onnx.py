@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.embedding.engines.spec import EngineSpec
-from neardup.embedding.model import Model
+from neardup.embedding.model import GRAPH, Model
 from neardup.embedding.runtimes import import_onnxruntime
 from neardup.errors import BadModel, EngineUnavailable
 from neardup.text import said
@@ -27,7 +27,7 @@ class OnnxEngine:
 
 
 def load(model: Model, threads: int | None = None, precision: str | None = None) -> OnnxEngine:
-    return OnnxEngine(open_session(model.file("model.onnx"), ["CPUExecutionProvider"], threads))
+    return OnnxEngine(open_session(model.file(GRAPH), ["CPUExecutionProvider"], threads))
 
 
 def open_session(

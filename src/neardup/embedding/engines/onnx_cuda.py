@@ -3,7 +3,7 @@
 from neardup.embedding.engines.onnx import OnnxEngine, open_session
 from neardup.embedding.engines.spec import EngineSpec
 from neardup.embedding.hardware import missing_gpu
-from neardup.embedding.model import Model
+from neardup.embedding.model import GRAPH, Model
 from neardup.embedding.runtimes import require_provider
 from neardup.errors import EngineUnavailable
 
@@ -16,7 +16,7 @@ def load(model: Model, threads: int | None = None, precision: str | None = None)
     require_provider(PROVIDER)
     if missing := missing_gpu():
         raise EngineUnavailable(f"needs {missing[0]}")
-    path = model.file("model.onnx")
+    path = model.file(GRAPH)
     return OnnxEngine(open_session(path, [(PROVIDER, OPTIONS), "CPUExecutionProvider"], threads), SPEC.name)
 
 

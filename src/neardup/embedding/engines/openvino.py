@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.embedding.engines.spec import EngineSpec
-from neardup.embedding.model import Model
+from neardup.embedding.model import GRAPH, Model
 from neardup.embedding.runtimes import import_openvino
 from neardup.errors import EngineUnavailable
 
@@ -31,7 +31,7 @@ def load(model: Model, threads: int | None = None, precision: str | None = None)
     config = {"INFERENCE_PRECISION_HINT": precision or "f32"}
     if threads:
         config["INFERENCE_NUM_THREADS"] = str(threads)
-    compiled = core.compile_model(core.read_model(model.file("model.onnx")), "CPU", config)
+    compiled = core.compile_model(core.read_model(model.file(GRAPH)), "CPU", config)
     return OpenVinoEngine(compiled, precision or "f32")
 
 

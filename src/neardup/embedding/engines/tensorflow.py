@@ -1,4 +1,4 @@
-"""TensorFlow: Keras on it is the reference that the other engines are held to; SavedModels run here alone."""
+"""TensorFlow: Keras on it is the reference that the other engines are held to, and SavedModels come from it."""
 
 import os
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class TensorFlowEngine:
 def load(model: Model, threads: int | None = None, precision: str | None = None) -> TensorFlowEngine:
     tensorflow = import_tensorflow(threads)
     size = model.input_size
-    network = _saved_model(model, model.network) if isinstance(model.network, SavedModel) else load_keras(model)
+    network = load_saved(model) if isinstance(model.network, SavedModel) else load_keras(model)
 
     images_spec = tensorflow.TensorSpec((None, size, size, 3), tensorflow.uint8, name="images")
 
@@ -50,51 +50,59 @@ def load_keras(model: Model) -> Any:
     return network
 
 
-def _saved_model(model: Model, network: SavedModel) -> Any:
+def load_saved(model: Model) -> "SavedEmbedding":
+    """A SavedModel on TensorFlow, its files checked: uint8 or float 0 to 255 in, unit rows out."""
+    assert isinstance(model.network, SavedModel)
     for name in model.files:
         model.file(name)  # checks the digest
-    return saved_embedding(str(model.folder / "saved_model"), network.endpoint, network.input_range)
+    return SavedEmbedding(str(model.folder / "saved_model"), model.network.endpoint, model.network.input_range)
 
 
-def saved_embedding(folder: str, endpoint: str, input_range: tuple[float, float]) -> Any:
-    """A function of uint8 pixels that calls a SavedModel's endpoint and puts the rows on the unit sphere.
+class SavedEmbedding:
+    """A function of pixels that calls a SavedModel's endpoint and puts the rows on the unit sphere.
 
-    endpoint: an attribute (`bit_model`), a signature (`serving_default`), or "" for the object itself
-    Raises BadModel where the folder cannot be loaded or has no such endpoint.
+    It keeps what was loaded alive, whose variables are not those of a function that calls it.
     """
-    import tensorflow
 
-    try:
-        loaded = tensorflow.saved_model.load(folder)
-    except Exception as error:  # its errors share no base class
-        raise BadModel(f"{folder}: TensorFlow cannot load it ({_first_line(error)}); export it anew") from error
-    low, high = input_range
-    called: Any = loaded
-    if endpoint in loaded.signatures:
-        called = loaded.signatures[endpoint]
-    elif endpoint:
-        called = getattr(loaded, endpoint, None)
-    if not callable(called):
-        known = [*loaded.signatures, *(n for n, v in vars(loaded).items() if n[0] != "_" and callable(v))]
-        raise BadModel(f"{folder}: has no endpoint {endpoint!r} to call; there are {', '.join(known) or 'none'}")
-    by_name = called.structured_input_signature[1] if endpoint in loaded.signatures else {}
+    def __init__(self, folder: str, endpoint: str, input_range: tuple[float, float]) -> None:
+        """endpoint: an attribute (`bit_model`), a signature (`serving_default`), or "" for the object itself
 
-    def embed(pixels: Any) -> Any:
-        images = tensorflow.cast(pixels, tensorflow.float32) * ((high - low) / 255.0) + low
-        if by_name:
-            [(name, spec)] = by_name.items()
-            rows = called(**{name: tensorflow.cast(images, spec.dtype)})
+        Raises BadModel where the folder cannot be loaded or has no such endpoint.
+        """
+        import tensorflow
+
+        try:
+            self.loaded: Any = tensorflow.saved_model.load(folder)
+        except Exception as error:  # its errors share no base class
+            raise BadModel(f"{folder}: TensorFlow cannot load it ({_first_line(error)}); export it anew") from error
+        self._shown = f"{folder}: {endpoint}"
+        self._low, high = input_range
+        self._scale = (high - self._low) / 255.0
+        is_signature = endpoint in self.loaded.signatures
+        called = self.loaded.signatures[endpoint] if is_signature else self.loaded
+        if endpoint and not is_signature:
+            called = getattr(self.loaded, endpoint, None)
+        if not callable(called):
+            callables = [n for n, v in vars(self.loaded).items() if n[0] != "_" and callable(v)]
+            known = ", ".join([*self.loaded.signatures, *callables]) or "none"
+            raise BadModel(f"{folder}: has no endpoint {endpoint!r} to call; there are {known}")
+        self._called: Any = called
+        self._by_name = called.structured_input_signature[1] if is_signature else {}
+
+    def __call__(self, pixels: Any) -> Any:
+        import tensorflow
+
+        images = tensorflow.cast(pixels, tensorflow.float32) * self._scale + self._low
+        if self._by_name:
+            [(name, spec)] = self._by_name.items()
+            rows = self._called(**{name: tensorflow.cast(images, spec.dtype)})
         else:
-            rows = called(images)
+            rows = self._called(images)
         if isinstance(rows, dict):
             if len(rows) != 1:
-                raise BadModel(f"{folder}: {endpoint} has the outputs {', '.join(rows)}; give an endpoint with one")
+                raise BadModel(f"{self._shown} has the outputs {', '.join(rows)}; give an endpoint with one")
             [rows] = rows.values()
-        # Keeps the loaded object alive, too: its variables belong to it.
-        assert loaded is not None
         return tensorflow.math.l2_normalize(tensorflow.cast(rows, tensorflow.float32), axis=-1, epsilon=1e-24)
-
-    return embed
 
 
 def _first_line(error: Exception) -> str:

@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 
 from neardup.errors import BadInput, DamagedIndex
 from neardup.index.roots import settle_home
-from neardup.index.store import CATALOG, REBUILD, SEGMENTS, SegmentRecord
+from neardup.index.store import CATALOG, DIGESTS_BYTES, REBUILD, SEGMENTS, SegmentRecord
 from neardup.lsh.hyperplanes import LARGEST_DIM
 from neardup.reading import UnfitFile, check_regular
 from neardup.scratch import temporary_folder
 
+DAMAGED = "catalog.damaged"
+
 APPLICATION_ID = 0x6E647570  # "ndup"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 # Names that come from the file system are BLOBs (os.fsencode), so that those that are not UTF-8 survive.
 # A reader refuses any table, index, trigger or view that is not exactly one of these.
@@ -58,7 +60,9 @@ SCHEMA = {
     "segments": (
         "CREATE TABLE segments (number INTEGER PRIMARY KEY AUTOINCREMENT, rows INTEGER NOT NULL,"
         " first INTEGER NOT NULL, last INTEGER NOT NULL, embeddings_bytes INTEGER NOT NULL,"
-        " contents_bytes INTEGER NOT NULL, signatures_bytes INTEGER NOT NULL, rows_bytes INTEGER NOT NULL)"
+        " contents_bytes INTEGER NOT NULL, signatures_bytes INTEGER NOT NULL, rows_bytes INTEGER NOT NULL,"
+        # SHA-256 of the four files, one after the other; empty in an index made before format 5, until it is repaired.
+        " digests BLOB NOT NULL DEFAULT x'')"
     ),
     # What a person said of two contents, by the SHA-256 of their files, first < second: the one thing here that cannot
     # be computed again, so a rebuild keeps it, and it does not matter whether the contents are in the index.
@@ -104,6 +108,7 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         "ALTER TABLE contents ADD COLUMN quality INTEGER",
         "ALTER TABLE contents ADD COLUMN damaged TEXT",
     ),
+    4: ("ALTER TABLE segments ADD COLUMN digests BLOB NOT NULL DEFAULT x''",),
 }
 
 # A rollback journal ends in this where it belongs to a transaction over several files, and names one of them.
@@ -419,11 +424,13 @@ def _make_companions_writable(path: Path) -> None:
 def set_aside(folder: Path) -> None:
     """Make room for a new catalogue; the old one is kept as catalog.damaged, since verdicts are in it."""
     path = folder / CATALOG
-    if path.exists():
-        path.replace(folder / "catalog.damaged")
-    # A log left behind would be taken for the new catalogue's.
-    for file in _companions(path):
-        file.unlink(missing_ok=True)
+    aside = folder / DAMAGED
+    while os.path.lexists(aside):  # verdicts may be in that one, too
+        aside = folder / f"{DAMAGED}.{int(aside.suffix[1:]) + 1 if aside.suffix[1:].isdigit() else 2}"
+    # A log left behind would be taken for the new catalogue's; and what was committed last may be in it alone.
+    for old, new in zip((path, *_companions(path)), (aside, *_companions(aside)), strict=True):
+        if os.path.lexists(old):
+            old.replace(new)
 
 
 def _choose_journal(connection: sqlite3.Connection) -> None:
@@ -470,15 +477,24 @@ def read_segments(connection: sqlite3.Connection, path: Path) -> list[SegmentRec
     """By rising content id, which is also the order of rows."""
     records: list[SegmentRecord] = []
     for row in connection.execute(
-        "SELECT number, rows, first, last, embeddings_bytes, contents_bytes, signatures_bytes, rows_bytes"
+        "SELECT number, rows, first, last, embeddings_bytes, contents_bytes, signatures_bytes, rows_bytes, digests"
         " FROM segments ORDER BY first"
     ):
-        if not all(isinstance(value, int) and value >= 0 for value in row) or not 1 <= row[1] < 1 << 32:
+        *numbers, digests = row
+        if not all(isinstance(value, int) and value >= 0 for value in numbers) or not 1 <= row[1] < 1 << 32:
             raise DamagedIndex(f"{path}: segment {row!r:.80} is impossible; {REBUILD}")
         if row[2] > row[3] or (records and row[2] <= records[-1].last):
             raise DamagedIndex(f"{path}: segment {row[0]} overlaps another; {REBUILD}")
-        records.append(SegmentRecord(row[0], row[1], row[2], row[3], row[4:]))
+        if not isinstance(digests, bytes) or len(digests) not in (0, DIGESTS_BYTES):
+            raise DamagedIndex(f"{path}: segment {row[0]} has checksums that cannot be so; {REBUILD}")
+        records.append(SegmentRecord(row[0], row[1], row[2], row[3], row[4:8], digests))
     return records
+
+
+def list_segment(connection: sqlite3.Connection, record: SegmentRecord) -> None:
+    """Make a segment that is written part of the next commit."""
+    values = (record.number, record.rows, record.first, record.last, *record.sizes, record.digests)
+    connection.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
 def read_dead(connection: sqlite3.Connection) -> NDArray[np.int64]:

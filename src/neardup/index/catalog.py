@@ -223,7 +223,7 @@ def open_to_read(folder: Path) -> sqlite3.Connection:
 
 def _check_files(path: Path) -> None:
     """Refuse what SQLite would open beside the catalogue, and wait for for ever, or follow to elsewhere."""
-    for file in (path, *_companions(path)):
+    for file in (path, *companions(path)):
         try:
             if file != path and file.is_symlink():
                 raise DamagedIndex(f"{file}: is a link, which neardup never makes; {REBUILD}")
@@ -236,7 +236,7 @@ def _check_files(path: Path) -> None:
             raise BadInput(f"{file}: {error.strerror}; check its permissions and the disk") from error
 
 
-def _companions(path: Path) -> list[Path]:
+def companions(path: Path) -> list[Path]:
     """Where SQLite keeps what belongs to a catalogue."""
     return [path.with_name(path.name + ending) for ending in ("-wal", "-shm", "-journal")]
 
@@ -256,7 +256,7 @@ def _snapshot(folder: Path) -> sqlite3.Connection:
     """
     path = folder / CATALOG
     try:
-        connection = _connect(f"{path.absolute().as_uri()}?mode=ro")
+        connection = connect(f"{path.absolute().as_uri()}?mode=ro")
         try:
             connection.execute("BEGIN")
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -274,16 +274,16 @@ def _snapshot(folder: Path) -> sqlite3.Connection:
         half_written = error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK
         if not full and not read_only and not half_written:
             raise
-    logs = [log for log in _companions(path) if not log.name.endswith("-shm") and log.is_file() and log.stat().st_size]
+    logs = [log for log in companions(path) if not log.name.endswith("-shm") and log.is_file() and log.stat().st_size]
     if not logs:
-        return _copy_to_memory(_connect(f"{path.absolute().as_uri()}?immutable=1"))
+        return _copy_to_memory(connect(f"{path.absolute().as_uri()}?immutable=1"))
     # A writer died, and nobody has merged or rolled back its log since: that needs a place to write.
     with temporary_folder() as temporary:
         for source in (path, *logs):
             _check_journal(source)
             _check_size(source, source.stat().st_size)
             shutil.copyfile(source, temporary / source.name)
-        return _copy_to_memory(_connect((temporary / CATALOG).as_uri()))
+        return _copy_to_memory(connect((temporary / CATALOG).as_uri()))
 
 
 def _check_size(path: Path, size_bytes: int) -> None:
@@ -300,7 +300,7 @@ def _check_journal(path: Path) -> None:
             raise DamagedIndex(f"{path}: not a journal that neardup writes; {REBUILD}")
 
 
-def _connect(uri: str) -> sqlite3.Connection:
+def connect(uri: str) -> sqlite3.Connection:
     # One Index may serve several threads; the sqlite3 module's own lock keeps them apart.
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=60)
     connection.execute("PRAGMA trusted_schema = OFF")
@@ -310,7 +310,7 @@ def _connect(uri: str) -> sqlite3.Connection:
 
 
 def _copy_to_memory(source: sqlite3.Connection) -> sqlite3.Connection:
-    memory = _connect("file::memory:")
+    memory = connect("file::memory:")
     with closing(source):
         pages, page_bytes = (source.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
         _check_size(Path(CATALOG), pages * page_bytes)
@@ -321,7 +321,7 @@ def _copy_to_memory(source: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def _empty() -> sqlite3.Connection:
-    connection = _connect("file::memory:")
+    connection = connect("file::memory:")
     _create(connection)
     return connection
 
@@ -397,7 +397,7 @@ def open_to_write(folder: Path, *, rebuild: bool) -> sqlite3.Connection:
             raise
         set_aside(folder)
     _make_companions_writable(path)
-    connection = _connect(path.absolute().as_uri())
+    connection = connect(path.absolute().as_uri())
     try:
         _choose_journal(connection)
         # In full: with NORMAL a power cut could undo the commit that unlisted a segment, but not its deletion.
@@ -415,7 +415,7 @@ def open_to_write(folder: Path, *, rebuild: bool) -> sqlite3.Connection:
 
 def _make_companions_writable(path: Path) -> None:
     """SQLite gives them the catalogue's permissions: those made while it was read only would keep it so."""
-    for file in _companions(path):
+    for file in companions(path):
         with suppress(OSError):
             if path.stat().st_mode & ~file.lstat().st_mode & 0o222:
                 file.chmod(path.stat().st_mode & 0o666)  # no link: those were refused
@@ -428,9 +428,31 @@ def set_aside(folder: Path) -> None:
     while os.path.lexists(aside):  # verdicts may be in that one, too
         aside = folder / f"{DAMAGED}.{int(aside.suffix[1:]) + 1 if aside.suffix[1:].isdigit() else 2}"
     # A log left behind would be taken for the new catalogue's; and what was committed last may be in it alone.
-    for old, new in zip((path, *_companions(path)), (aside, *_companions(aside)), strict=True):
+    for old, new in zip((path, *companions(path)), (aside, *companions(aside)), strict=True):
         if os.path.lexists(old):
             old.replace(new)
+
+
+def latest_aside(folder: Path) -> Path | None:
+    """The catalogue that was set aside last."""
+    numbers = {int(p.suffix[1:]): p for p in folder.glob(f"{DAMAGED}.*") if p.suffix[1:].isdigit()}
+    first = folder / DAMAGED
+    return numbers[max(numbers)] if numbers else first if first.exists() else None
+
+
+def create(path: Path) -> sqlite3.Connection:
+    """A new catalogue in a file of its own."""
+    connection = connect(path.absolute().as_uri())
+    _create(connection)
+    return connection
+
+
+def refuse_newer(path: Path) -> None:
+    """Raise DamagedIndex for a catalogue of a later neardup: it has tables that would be lost."""
+    with suppress(sqlite3.Error), closing(connect(f"{path.absolute().as_uri()}?mode=ro")) as connection:
+        found = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE sql IS NOT NULL")}
+        if _version(connection) > FORMAT_VERSION and found - SCHEMA.keys() - _MADE_BY_SQLITE.keys():
+            raise DamagedIndex(f"{path}: made by a later neardup; update this one")
 
 
 def _choose_journal(connection: sqlite3.Connection) -> None:

@@ -261,9 +261,24 @@ def remove_unlisted(folder: Path, listed: set[int]) -> None:
                 _remove_segment(path)
 
 
+def segment_numbers(folder: Path) -> list[int]:
+    """Numbers that folders in segments/ have, being written or not, the highest first."""
+    home = folder / SEGMENTS
+    names = {path.name.removesuffix(".tmp") for path in home.iterdir()} if home.is_dir() else set()
+    return sorted((int(n) for n in names if n.isascii() and n.isdigit() and len(n) < 19), reverse=True)
+
+
+def is_left_over(path: Path) -> bool:
+    """Whether a folder in segments/ that no one lists is what a writer makes: it may be someone's own, and a name in it
+    a link to elsewhere."""
+    number = path.name.removesuffix(".tmp")
+    if not (number.isascii() and number.isdigit()) or path.is_symlink() or not path.is_dir():
+        return False
+    return all(file.name in FILES for file in path.iterdir())
+
+
 def _remove_segment(path: Path) -> None:
-    """Only what a writer makes: the folder may be someone's own, and a name in it a link to elsewhere."""
-    if path.is_symlink() or not path.is_dir() or any(file.name not in FILES for file in path.iterdir()):
+    if not is_left_over(path):
         return
     # What cannot be deleted now does no harm, and the next writer tries again.
     with suppress(OSError):

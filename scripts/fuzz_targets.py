@@ -25,6 +25,8 @@ from neardup.errors import BadInput, BadModel, NeardupError, UnreadableImage
 from neardup.images import decode_image
 from neardup.index import Index, Model
 
+IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
 
 class Target:
     """One reader, between `with Target() as target:` and its end."""
@@ -33,9 +35,7 @@ class Target:
 
     def __init__(self) -> None:
         self.stack = ExitStack()
-        self.home = Path(
-            tempfile.mkdtemp(prefix="neardup-fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
-        )
+        self.home = Path(tempfile.mkdtemp(prefix="neardup-fuzz-", dir=IN_MEMORY))
         self.stack.callback(shutil.rmtree, self.home, ignore_errors=True)
         os.environ["NEARDUP_STATE"] = str(self.home / "state")
 

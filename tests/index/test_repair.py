@@ -169,7 +169,7 @@ HEAD = 128  # of an .npy file of these shapes
         (edit_catalog("UPDATE parts SET embeddings = x'0011'"), "parts: 1 rows that are not 16 numbers", 0),
         (edit_catalog("INSERT INTO parts VALUES (99, zeroblob(32))"), "parts: 1 rows of a content that is not", 0),
         (edit_catalog("UPDATE failures SET decoder = x'00'"), "failures: 1 rows that cannot be so", 0),
-        (edit_catalog("UPDATE links SET found = '{'"), "links: 1 rows that cannot be so", 0),
+        (edit_catalog("UPDATE links SET matcher = 'x'"), "links: 1 rows that cannot be so", 0),
         (edit_catalog("UPDATE links SET found = CAST(x'ff' AS TEXT)"), "links: 1 rows that cannot be so", 0),
         (edit_catalog("UPDATE pixels SET pixels = 7"), "pixels: 1 rows that cannot be so", 0),
         (edit_catalog("INSERT INTO looks VALUES (x'00', x'00', 1, 1, x'')"), "looks: 1 rows that cannot be so", 0),

@@ -72,7 +72,8 @@ SCHEMA = {
     ),
     # SHA-256 of the decoded pixels by that of the file, empty where they cannot be compared; filled as it is needed.
     "pixels": "CREATE TABLE pixels (digest BLOB PRIMARY KEY, pixels BLOB NOT NULL) WITHOUT ROWID",
-    # What comparing two contents has found, first < second, as JSON (neardup.matching.Evidence); by which matcher.
+    # What comparing two contents has found, or one with itself, in the order that they had then, as JSON
+    # (neardup.matching.Evidence); by which matcher.
     "links": (
         "CREATE TABLE links (first BLOB NOT NULL, second BLOB NOT NULL, matcher INTEGER NOT NULL, found TEXT NOT NULL,"
         " PRIMARY KEY (first, second)) WITHOUT ROWID"

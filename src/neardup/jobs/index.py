@@ -24,6 +24,7 @@ from neardup.images.find import SET_ASIDE
 from neardup.images.globs import Globs
 from neardup.index import Away, Hashing, Index, IndexWriter, Model, Root
 from neardup.index.writer import HASHING
+from neardup.isolation import isolated
 from neardup.jobs.changes import change_of
 from neardup.jobs.looks import keep_verdicts, remember_looks
 from neardup.lsh.probing import MAX_PROBES
@@ -110,6 +111,7 @@ def index_images(
     model: str | Embedder = "default",
     engine: str = AUTO,
     threads: int | None = None,
+    isolate: bool = False,
     elsewhere: Elsewhere | None = None,
     say: Callable[[str], None] = lambda line: None,
     on_progress: Callable[[IndexReport], None] = lambda report: None,
@@ -131,6 +133,8 @@ def index_images(
     hashing:           tables, bits and seed of a new index; None: those that suit most
     model:             a name, or the path of a model's folder, for `engine` to run; or one that is loaded
     threads:           processor cores to use; None: all that this process may use
+    isolate:           decode in processes of their own, so that a picture that crashes or holds up its decoder is lost
+                       alone
     elsewhere:         where images are read and embedded, in place of this process, `model`, `engine` and `threads`
     say:               called with warnings, and before waiting for another writer
     on_progress:       called with the counts so far, from this thread
@@ -148,7 +152,7 @@ def index_images(
 
     walk = new_walk()
     few = None if isinstance(model, Embedder) or stored else _few(new_walk(), datasets, listed)
-    place_of = elsewhere or partial(_here, model, engine, threads, parts)
+    place_of = elsewhere or partial(_here, model, engine, threads, parts, isolate)
     with (
         place_of(few) as place,
         Index.write(index, place.model, rebuild=rebuild, hashing=hashing, wait=say) as writer,
@@ -257,11 +261,13 @@ def _count_aside(walk: Walk, datasets: Sequence[Dataset], on_total: Callable[[in
 
 
 @contextmanager
-def _here(model: str | Embedder, engine: str, threads: int | None, parts: bool, images: int | None) -> Iterator["Here"]:
+def _here(
+    model: str | Embedder, engine: str, threads: int | None, parts: bool, isolate: bool, images: int | None
+) -> Iterator["Here"]:
     """This process, with the model loaded; images: how many there are, at most; None: many."""
     threads = threads or cores()
     embedder = model if isinstance(model, Embedder) else load_embedder(model, engine, threads=threads, images=images)
-    with Threads(threads) as executor:
+    with isolated(threads) if isolate else Threads(threads) as executor:
         yield Here(embedder, executor, parts=parts)
 
 

@@ -13,7 +13,7 @@ ROWS = (
     ("errors", "text", "durable", "reading", "scratch", "interrupts", "packages"),
     ("search", "lsh", "images", "metadata", "sources"),
     ("matching", "index", "embedding"),
-    ("groups", "prepare"),
+    ("groups", "prepare", "isolation"),
     ("jobs", "actions"),
     ("distributed",),
     ("report", "review", "output", "evaluation", "training"),

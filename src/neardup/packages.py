@@ -19,6 +19,7 @@ EXTRAS = {
     "watchfiles": "watch",
     "openTSNE": "tsne",
     "ray": "ray",
+    "pebble": "isolate",
     "imagehash": "baselines",
     "pdqhash": "baselines",
     "pillow_jxl": "jxl",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from neardup.embedding import Embedder, load_embedder
+from neardup.embedding.engines.onnx import open_session
 from neardup.embedding.model import check_recorded, find_model, model_folders, read_model
 from neardup.embedding.thresholds import false_match_rate
 from neardup.embedding.weights import check_weights, load_weights, read_shapes, save_weights
@@ -259,3 +260,13 @@ def test_half_a_character_names_nothing(copied, fields):
 def test_a_name_that_no_folder_can_have(name):
     with pytest.raises(BadModel, match="neardup models list"):
         find_model(name)
+
+
+def test_what_a_strangers_graph_says_stays_out_of_our_results(tiny_model, tmp_path, capfd):
+    """ONNX Runtime's own fallback prints what went wrong, to stdout."""
+    content = tiny_model.file("model.onnx").read_bytes()
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content.replace(b"Conv", b"\xf5onv"))
+    with pytest.raises(BadModel, match="ONNX Runtime cannot load it"):
+        open_session(path, ["CPUExecutionProvider"])
+    assert capfd.readouterr().out == ""

@@ -131,18 +131,18 @@ def pickled(name: str) -> Damage:
         (edit_catalog("PRAGMA user_version = 0"), "format 0 does not exist"),
         (edit_catalog("PRAGMA user_version = -1"), "format -1 does not exist"),
         (edit_catalog("PRAGMA application_id = 7"), "application_id 0x7 is not a neardup catalogue's"),
-        (edit_catalog("CREATE TRIGGER t AFTER INSERT ON images BEGIN SELECT 1; END"), "t is not part of format 4"),
+        (edit_catalog("CREATE TRIGGER t AFTER INSERT ON images BEGIN SELECT 1; END"), "t is not part of format 5"),
         (
             edit_catalog(
                 "ALTER TABLE meta RENAME TO m",
                 "CREATE TRIGGER meta AFTER INSERT ON images BEGIN SELECT 1; END",
                 "ALTER TABLE m RENAME TO meta",
             ),
-            "meta is not part of format 4",
+            "meta is not part of format 5",
         ),
-        (edit_catalog("CREATE VIEW v AS SELECT 1"), "v is not part of format 4"),
-        (edit_catalog("CREATE TABLE more (x)"), "more is not part of format 4"),
-        (edit_catalog("CREATE INDEX more ON contents (abs(width))"), "more is not part of format 4"),
+        (edit_catalog("CREATE VIEW v AS SELECT 1"), "v is not part of format 5"),
+        (edit_catalog("CREATE TABLE more (x)"), "more is not part of format 5"),
+        (edit_catalog("CREATE INDEX more ON contents (abs(width))"), "more is not part of format 5"),
         (edit_catalog("DROP TABLE images", "CREATE VIEW images AS SELECT * FROM failures"), "images is not part of"),
         (edit_catalog("DROP TABLE dead"), "table dead is missing"),
         (edit_catalog("DROP INDEX images_by_content"), "images_by_content is missing"),
@@ -245,10 +245,12 @@ def test_a_folder_of_that_name_that_is_not_ours_is_left_alone(folder):
     assert theirs.is_dir()
 
 
-# What takes an index back to an earlier format: 4 brought ctimes, roots, looks and what a file says of its origin, 3
-# what comparing pictures has found and their parts, 2 margins.
+# What takes an index back to an earlier format: 5 brought checksums, 4 ctimes, roots, looks and what a file says of its
+# origin, 3 what comparing pictures has found and their parts, 2 margins.
 ORIGIN = ("taken_ms", "camera", "quality", "damaged")
+TO_FORMAT_4 = ("ALTER TABLE segments DROP COLUMN digests", "PRAGMA user_version = 4")
 TO_FORMAT_3 = (
+    *TO_FORMAT_4,
     "DROP TABLE home", "DROP TABLE roots", "DROP TABLE looks", "DROP INDEX images_by_inode",
     "ALTER TABLE images DROP COLUMN inode", "ALTER TABLE images DROP COLUMN ctime_ns",
     "ALTER TABLE failures DROP COLUMN ctime_ns",
@@ -258,7 +260,7 @@ TO_FORMAT_2 = (*TO_FORMAT_3, "DROP TABLE links", "DROP TABLE parts", "PRAGMA use
 TO_FORMAT_1 = (*TO_FORMAT_2, "ALTER TABLE contents DROP COLUMN margin", "PRAGMA user_version = 1")
 
 
-@pytest.mark.parametrize("statements", [TO_FORMAT_3, TO_FORMAT_2, TO_FORMAT_1])
+@pytest.mark.parametrize("statements", [TO_FORMAT_4, TO_FORMAT_3, TO_FORMAT_2, TO_FORMAT_1])
 def test_an_index_of_an_earlier_format_is_upgraded(filled, statements):
     """By a reader in memory, by a writer on disk; it has no links then, and keeps those that are recorded."""
     pair = pair_of(digest_of(3), digest_of(4))
@@ -274,7 +276,7 @@ def test_an_index_of_an_earlier_format_is_upgraded(filled, statements):
     with Index.write(filled, MODEL) as writer:
         put(writer, "/new.jpg", "new", margin=0.25, taken_ms=5, camera=7, quality=92, damaged="breaks off at 61 %")
     with closing(sqlite3.connect(filled / "catalog.sqlite")) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (4,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (5,)
     record_found(filled, pixels={}, links={pair: "{}"}, matcher=1)
     with Index.open(filled) as index:
         assert sorted(image.margin for image in index) == [0.0] * 40 + [0.25]
@@ -316,7 +318,7 @@ def test_the_format_is_what_its_specification_says(filled):
     """Read with NumPy and SQLite alone: files, dtypes, shapes, order."""
     with closing(sqlite3.connect(filled / "catalog.sqlite")) as connection:
         assert connection.execute("PRAGMA application_id").fetchone() == (0x6E647570,)
-        assert connection.execute("PRAGMA user_version").fetchone() == (4,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (5,)
         assert connection.execute("SELECT number, rows, first, last FROM segments").fetchall() == [
             (1, 30, 1, 30),
             (2, 10, 31, 40),
@@ -436,6 +438,20 @@ def test_a_writer_adds_nothing_to_what_nobody_can_open(filled, name):
     (filled / "segments" / "1" / name).unlink()
     with pytest.raises(DamagedIndex, match=f"{name}: missing"), Index.write(filled, MODEL):
         pass
+
+
+def test_a_merge_copies_nothing_that_went_bad(filled):
+    """It would get a checksum of its own, and nobody would ever know."""
+    overwrite("segments/2/embeddings.npy", b"\x01", at=300)(filled)
+
+    def merge() -> None:
+        with Index.write(filled, MODEL) as writer:
+            for content in range(100, 140):
+                put(writer, f"/more/{content}.jpg", content)
+
+    with pytest.raises(DamagedIndex, match=r"2/embeddings.npy: does not hold what was written"):
+        merge()
+    assert segments_of(filled) == ["1", "2"]
 
 
 def test_an_index_that_may_not_be_read_is_a_line(filled, monkeypatch):

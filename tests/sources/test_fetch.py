@@ -338,6 +338,8 @@ def test_private_addresses_among_public_ones_are_never_tried(monkeypatch):
         ("photo.jpg", "only http"),
         ("http:///photo.jpg", "without a host"),
         ("http://example.org:port/", "cannot be understood"),
+        ("http://\0\x1b.example.org/", "cannot be understood"),
+        ("http://[2001:db8::%2ä\udcd3]/", "cannot be understood"),
         ("http://" + "a" * 300 + ".org/", "cannot be understood"),
         ("https://user:secret@example.org/", "with a name or password for example.org"),
     ],

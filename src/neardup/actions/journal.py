@@ -91,7 +91,7 @@ class Journal:
         try:
             home.mkdir(exist_ok=True)
             sync_directory(folder)
-            latest = max((int(path.stem) for path in _paths(folder)), default=0)
+            latest = max((int(path.stem) for path in journal_paths(folder)), default=0)
             if latest + 1 >= 10**_LONGEST_NUMBER:
                 raise DamagedIndex(f"{home / str(latest)}.jsonl: no number is left after it; move it away")
             path = home / f"{latest + 1:06d}.jsonl"
@@ -276,7 +276,7 @@ def _drop_torn_line(file: BinaryIO) -> None:
     file.truncate()
 
 
-def _paths(folder: Path) -> list[Path]:
+def journal_paths(folder: Path) -> list[Path]:
     """The journals' files, the latest first. Raises DamagedIndex where a link leads elsewhere."""
     home = folder / FOLDER
     if home.is_symlink() or (home.exists() and not home.is_dir()):
@@ -295,7 +295,7 @@ def journals(
     trust:     those, too, that this user did not write with this index
     pass_over: called with a line about each that cannot be read or trusted; None: raise NotTrusted or DamagedIndex
     """
-    for path in _paths(folder):
+    for path in journal_paths(folder):
         try:
             journal = Journal.read(path, owner, trust=trust)
         except (NotTrusted, DamagedIndex) as error:

@@ -27,6 +27,8 @@ COMMANDS = (
     "explain",
     "info",
     "export",
+    "verify",
+    "repair",
     "evaluate",
     "convert-trt",
     "bench",

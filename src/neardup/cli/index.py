@@ -57,6 +57,10 @@ def _age(ctx: click.Context, parameter: click.Parameter, chosen: str | None) -> 
 @click.option("--watch", is_flag=True, help="Go on until Ctrl-C: what changes is indexed a second after it is quiet.")
 @click.option("--null", "-0", is_flag=True, help="With '-': paths on stdin end with NUL, as find -print0 writes them.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Processor cores to use.  [default: all]")
+@click.option(
+    "--isolate", is_flag=True,
+    help="Decode in processes of their own: what crashes its decoder, or takes a minute, is lost alone.",
+)  # fmt: skip
 @options.ray
 @click.option("--dry-run", is_flag=True, help="With --ray: only say what it would take.")
 @options.model
@@ -80,6 +84,7 @@ def index(
     watch: bool,
     null: bool,
     threads: int | None,
+    isolate: bool,
     ray: str | None,
     dry_run: bool,
     model: str,
@@ -115,6 +120,8 @@ def index(
 
     if dry_run and ray is None:
         raise click.UsageError("--dry-run says what a run with --ray would take: give --ray, too")
+    if isolate and ray is not None:
+        raise click.UsageError("--isolate decodes in processes of this machine: leave --ray out")
     if watch and ray is not None:
         raise click.UsageError("--watch works in this process alone: leave --ray out")
     listed = None
@@ -140,6 +147,7 @@ def index(
         "model": model,
         "engine": engine,
         "threads": threads,
+        "isolate": isolate,
         "say": note,
     }
     pruned = prune_index(index, prune, say=note) if prune else None

@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 
 from neardup.errors import BadInput, DamagedIndex
 from neardup.index.roots import settle_home
-from neardup.index.store import CATALOG, REBUILD, SEGMENTS, SegmentRecord
+from neardup.index.store import CATALOG, DIGESTS_BYTES, REBUILD, SEGMENTS, SegmentRecord
 from neardup.lsh.hyperplanes import LARGEST_DIM
 from neardup.reading import UnfitFile, check_regular
 from neardup.scratch import temporary_folder
 
+DAMAGED = "catalog.damaged"
+
 APPLICATION_ID = 0x6E647570  # "ndup"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 # Names that come from the file system are BLOBs (os.fsencode), so that those that are not UTF-8 survive.
 # A reader refuses any table, index, trigger or view that is not exactly one of these.
@@ -58,7 +60,9 @@ SCHEMA = {
     "segments": (
         "CREATE TABLE segments (number INTEGER PRIMARY KEY AUTOINCREMENT, rows INTEGER NOT NULL,"
         " first INTEGER NOT NULL, last INTEGER NOT NULL, embeddings_bytes INTEGER NOT NULL,"
-        " contents_bytes INTEGER NOT NULL, signatures_bytes INTEGER NOT NULL, rows_bytes INTEGER NOT NULL)"
+        " contents_bytes INTEGER NOT NULL, signatures_bytes INTEGER NOT NULL, rows_bytes INTEGER NOT NULL,"
+        # SHA-256 of the four files, one after the other; empty in an index made before format 5, until it is repaired.
+        " digests BLOB NOT NULL DEFAULT x'')"
     ),
     # What a person said of two contents, by the SHA-256 of their files, first < second: the one thing here that cannot
     # be computed again, so a rebuild keeps it, and it does not matter whether the contents are in the index.
@@ -68,7 +72,8 @@ SCHEMA = {
     ),
     # SHA-256 of the decoded pixels by that of the file, empty where they cannot be compared; filled as it is needed.
     "pixels": "CREATE TABLE pixels (digest BLOB PRIMARY KEY, pixels BLOB NOT NULL) WITHOUT ROWID",
-    # What comparing two contents has found, first < second, as JSON (neardup.matching.Evidence); by which matcher.
+    # What comparing two contents has found, or one with itself, in the order that they had then, as JSON
+    # (neardup.matching.Evidence); by which matcher.
     "links": (
         "CREATE TABLE links (first BLOB NOT NULL, second BLOB NOT NULL, matcher INTEGER NOT NULL, found TEXT NOT NULL,"
         " PRIMARY KEY (first, second)) WITHOUT ROWID"
@@ -104,6 +109,7 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         "ALTER TABLE contents ADD COLUMN quality INTEGER",
         "ALTER TABLE contents ADD COLUMN damaged TEXT",
     ),
+    4: ("ALTER TABLE segments ADD COLUMN digests BLOB NOT NULL DEFAULT x''",),
 }
 
 # A rollback journal ends in this where it belongs to a transaction over several files, and names one of them.
@@ -218,7 +224,7 @@ def open_to_read(folder: Path) -> sqlite3.Connection:
 
 def _check_files(path: Path) -> None:
     """Refuse what SQLite would open beside the catalogue, and wait for for ever, or follow to elsewhere."""
-    for file in (path, *_companions(path)):
+    for file in (path, *companions(path)):
         try:
             if file != path and file.is_symlink():
                 raise DamagedIndex(f"{file}: is a link, which neardup never makes; {REBUILD}")
@@ -231,7 +237,7 @@ def _check_files(path: Path) -> None:
             raise BadInput(f"{file}: {error.strerror}; check its permissions and the disk") from error
 
 
-def _companions(path: Path) -> list[Path]:
+def companions(path: Path) -> list[Path]:
     """Where SQLite keeps what belongs to a catalogue."""
     return [path.with_name(path.name + ending) for ending in ("-wal", "-shm", "-journal")]
 
@@ -251,7 +257,7 @@ def _snapshot(folder: Path) -> sqlite3.Connection:
     """
     path = folder / CATALOG
     try:
-        connection = _connect(f"{path.absolute().as_uri()}?mode=ro")
+        connection = connect(f"{path.absolute().as_uri()}?mode=ro")
         try:
             connection.execute("BEGIN")
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -269,16 +275,16 @@ def _snapshot(folder: Path) -> sqlite3.Connection:
         half_written = error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK
         if not full and not read_only and not half_written:
             raise
-    logs = [log for log in _companions(path) if not log.name.endswith("-shm") and log.is_file() and log.stat().st_size]
+    logs = [log for log in companions(path) if not log.name.endswith("-shm") and log.is_file() and log.stat().st_size]
     if not logs:
-        return _copy_to_memory(_connect(f"{path.absolute().as_uri()}?immutable=1"))
+        return _copy_to_memory(connect(f"{path.absolute().as_uri()}?immutable=1"))
     # A writer died, and nobody has merged or rolled back its log since: that needs a place to write.
     with temporary_folder() as temporary:
         for source in (path, *logs):
             _check_journal(source)
             _check_size(source, source.stat().st_size)
             shutil.copyfile(source, temporary / source.name)
-        return _copy_to_memory(_connect((temporary / CATALOG).as_uri()))
+        return _copy_to_memory(connect((temporary / CATALOG).as_uri()))
 
 
 def _check_size(path: Path, size_bytes: int) -> None:
@@ -295,7 +301,7 @@ def _check_journal(path: Path) -> None:
             raise DamagedIndex(f"{path}: not a journal that neardup writes; {REBUILD}")
 
 
-def _connect(uri: str) -> sqlite3.Connection:
+def connect(uri: str) -> sqlite3.Connection:
     # One Index may serve several threads; the sqlite3 module's own lock keeps them apart.
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=60)
     connection.execute("PRAGMA trusted_schema = OFF")
@@ -305,7 +311,7 @@ def _connect(uri: str) -> sqlite3.Connection:
 
 
 def _copy_to_memory(source: sqlite3.Connection) -> sqlite3.Connection:
-    memory = _connect("file::memory:")
+    memory = connect("file::memory:")
     with closing(source):
         pages, page_bytes = (source.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
         _check_size(Path(CATALOG), pages * page_bytes)
@@ -316,7 +322,7 @@ def _copy_to_memory(source: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def _empty() -> sqlite3.Connection:
-    connection = _connect("file::memory:")
+    connection = connect("file::memory:")
     _create(connection)
     return connection
 
@@ -392,7 +398,7 @@ def open_to_write(folder: Path, *, rebuild: bool) -> sqlite3.Connection:
             raise
         set_aside(folder)
     _make_companions_writable(path)
-    connection = _connect(path.absolute().as_uri())
+    connection = connect(path.absolute().as_uri())
     try:
         _choose_journal(connection)
         # In full: with NORMAL a power cut could undo the commit that unlisted a segment, but not its deletion.
@@ -410,7 +416,7 @@ def open_to_write(folder: Path, *, rebuild: bool) -> sqlite3.Connection:
 
 def _make_companions_writable(path: Path) -> None:
     """SQLite gives them the catalogue's permissions: those made while it was read only would keep it so."""
-    for file in _companions(path):
+    for file in companions(path):
         with suppress(OSError):
             if path.stat().st_mode & ~file.lstat().st_mode & 0o222:
                 file.chmod(path.stat().st_mode & 0o666)  # no link: those were refused
@@ -419,11 +425,35 @@ def _make_companions_writable(path: Path) -> None:
 def set_aside(folder: Path) -> None:
     """Make room for a new catalogue; the old one is kept as catalog.damaged, since verdicts are in it."""
     path = folder / CATALOG
-    if path.exists():
-        path.replace(folder / "catalog.damaged")
-    # A log left behind would be taken for the new catalogue's.
-    for file in _companions(path):
-        file.unlink(missing_ok=True)
+    aside = folder / DAMAGED
+    while os.path.lexists(aside):  # verdicts may be in that one, too
+        aside = folder / f"{DAMAGED}.{int(aside.suffix[1:]) + 1 if aside.suffix[1:].isdigit() else 2}"
+    # A log left behind would be taken for the new catalogue's; and what was committed last may be in it alone.
+    for old, new in zip((path, *companions(path)), (aside, *companions(aside)), strict=True):
+        if os.path.lexists(old):
+            old.replace(new)
+
+
+def latest_aside(folder: Path) -> Path | None:
+    """The catalogue that was set aside last."""
+    numbers = {int(p.suffix[1:]): p for p in folder.glob(f"{DAMAGED}.*") if p.suffix[1:].isdigit()}
+    first = folder / DAMAGED
+    return numbers[max(numbers)] if numbers else first if first.exists() else None
+
+
+def create(path: Path) -> sqlite3.Connection:
+    """A new catalogue in a file of its own."""
+    connection = connect(path.absolute().as_uri())
+    _create(connection)
+    return connection
+
+
+def refuse_newer(path: Path) -> None:
+    """Raise DamagedIndex for a catalogue of a later neardup: it has tables that would be lost."""
+    with suppress(sqlite3.Error), closing(connect(f"{path.absolute().as_uri()}?mode=ro")) as connection:
+        found = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE sql IS NOT NULL")}
+        if _version(connection) > FORMAT_VERSION and found - SCHEMA.keys() - _MADE_BY_SQLITE.keys():
+            raise DamagedIndex(f"{path}: made by a later neardup; update this one")
 
 
 def _choose_journal(connection: sqlite3.Connection) -> None:
@@ -470,15 +500,24 @@ def read_segments(connection: sqlite3.Connection, path: Path) -> list[SegmentRec
     """By rising content id, which is also the order of rows."""
     records: list[SegmentRecord] = []
     for row in connection.execute(
-        "SELECT number, rows, first, last, embeddings_bytes, contents_bytes, signatures_bytes, rows_bytes"
+        "SELECT number, rows, first, last, embeddings_bytes, contents_bytes, signatures_bytes, rows_bytes, digests"
         " FROM segments ORDER BY first"
     ):
-        if not all(isinstance(value, int) and value >= 0 for value in row) or not 1 <= row[1] < 1 << 32:
+        *numbers, digests = row
+        if not all(isinstance(value, int) and value >= 0 for value in numbers) or not 1 <= row[1] < 1 << 32:
             raise DamagedIndex(f"{path}: segment {row!r:.80} is impossible; {REBUILD}")
         if row[2] > row[3] or (records and row[2] <= records[-1].last):
             raise DamagedIndex(f"{path}: segment {row[0]} overlaps another; {REBUILD}")
-        records.append(SegmentRecord(row[0], row[1], row[2], row[3], row[4:]))
+        if not isinstance(digests, bytes) or len(digests) not in (0, DIGESTS_BYTES):
+            raise DamagedIndex(f"{path}: segment {row[0]} has checksums that cannot be so; {REBUILD}")
+        records.append(SegmentRecord(row[0], row[1], row[2], row[3], row[4:8], digests))
     return records
+
+
+def list_segment(connection: sqlite3.Connection, record: SegmentRecord) -> None:
+    """Make a segment that is written part of the next commit."""
+    values = (record.number, record.rows, record.first, record.last, *record.sizes, record.digests)
+    connection.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
 def read_dead(connection: sqlite3.Connection) -> NDArray[np.int64]:

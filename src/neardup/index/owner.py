@@ -29,8 +29,9 @@ FILE = "owner.json"
 _FORMAT = "neardup owner 1"
 _MOST_BYTES = 1 << 16
 _FIELDS = {"format", "id", "device", "inode", "path", "mac"}
+PLAN = "review-plan.json"
 # What others could have laid there for a reader; what else a folder holds is not neardup's.
-_TELLING = ("actions", "review-plan.json")
+_TELLING = ("actions", PLAN)
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,29 @@ def claim(folder: Path, *, trust: bool = False) -> Owner:
     return Owner(mark["id"], key)
 
 
+def known_owner(folder: Path) -> Owner | None:
+    """This user as the owner of an index, wherever they used it; None where it is not known to be theirs. Nothing is
+    changed. Raises BadInput where there is no key."""
+    key = user_key()
+    known = _read(folder, key)
+    return None if known is None else Owner(known["id"], key)
+
+
+def doubt(folder: Path) -> tuple[str, bool] | None:
+    """What speaks against an index being this user's, and whether that is damage; None where nothing does.
+
+    Raises BadInput where there is no key.
+    """
+    known = _read(folder, user_key())
+    if _is_here(known, folder):
+        return None
+    if known is not None:
+        return f"moved or copied since you used it in {known['path']}", False
+    if os.path.lexists(folder / FILE) and _parsed(folder) is None:
+        return "cannot be read", True
+    return "not known to be an index of yours", False
+
+
 def is_blank(folder: Path) -> bool:
     """Whether a folder holds nothing that neardup would read."""
     try:
@@ -100,6 +124,13 @@ def _mark(folder: Path, identifier: str) -> dict[str, Any]:
 
 def _read(folder: Path, key: bytes) -> dict[str, Any] | None:
     """What this user has written down of an index, wherever it was then; None for what another may have written."""
+    mark = _parsed(folder)
+    if mark is None or not hmac.compare_digest(mark["mac"].encode("utf-8", "replace"), _mac(mark, key).encode("ascii")):
+        return None
+    return mark
+
+
+def _parsed(folder: Path) -> dict[str, Any] | None:
     try:
         with open_regular(folder / FILE, _MOST_BYTES, follow=False) as file:
             mark = parse_json(read_all(file.read, _MOST_BYTES))
@@ -107,11 +138,7 @@ def _read(folder: Path, key: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(mark, dict) or mark.keys() != _FIELDS or not isinstance(mark["mac"], str):
         return None
-    if not all(isinstance(value, str | int) for value in mark.values()):
-        return None
-    if not hmac.compare_digest(mark["mac"].encode("utf-8", "replace"), _mac(mark, key).encode("ascii")):
-        return None
-    return mark
+    return mark if all(isinstance(value, str | int) for value in mark.values()) else None
 
 
 def _mac(mark: dict[str, Any], key: bytes) -> str:

@@ -1,8 +1,9 @@
-"""The index folder, format 4: its files, and what holds at every instant.
+"""The index folder, format 5: its files, and what holds at every instant.
 
-    catalog.sqlite      SQLite, application_id 0x6E647570 ("ndup"), user_version 4; its tables stand in catalog.py.
+    catalog.sqlite      SQLite, application_id 0x6E647570 ("ndup"), user_version 5; its tables stand in catalog.py.
                         WAL where the file system allows it: catalog.sqlite-wal and -shm are part of it then.
-    segments/<number>/  immutable, listed in the catalogue with row count and file sizes; a number is never used twice
+    segments/<number>/  immutable, listed in the catalogue with row count, sizes and SHA-256 of its files; a number is
+                        never used twice
         embeddings.npy  (n, dim) float16     rows of unit length before rounding
         contents.npy    (n,) int64           catalogue ids of the rows, ascending; segments do not overlap
         signatures.npy  (tables, n) uint32   of the rounded embeddings, `bits` wide, ascending within a table
@@ -10,7 +11,8 @@
     segments/<number>.tmp/  being written; no one else reads it
     writer.lock         held by the one writer; the system releases it when that process ends, however it ends
     writer.txt          "<pid> <host>" of the writer, for the message that a second one shows
-    catalog.damaged     a catalogue that could not be read when the index was rebuilt
+    catalog.damaged     a catalogue that could not be read when the index was rebuilt or repaired; later ones are
+                        catalog.damaged.2 and so on
     owner.json          whose index this is: neardup.index.owner
     actions/<number>.jsonl  journals of applied plans: neardup.actions.journal
 
@@ -19,16 +21,18 @@ Arrays are .npy version 1.0, little-endian, C order, never pickled. Hyperplanes 
 Promises. A commit is one SQLite transaction: segment files are written and synced under a temporary name, renamed,
 and the folder synced, before the transaction that lists them; files are deleted only after the transaction that
 unlists them. So after a crash, a full disk or Ctrl-C at any instant the folder holds the last commit, whole, and at
-most files that no one lists, which the next writer removes. Readers take no lock that a writer waits for.
+most files that no one lists, which the next writer removes. Readers take no lock that a writer waits for. Opening
+checks sizes and order; `neardup verify` checks everything (verify.py), as does a merge what it copies.
 """
 
+import hashlib
 import mmap
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,13 +40,16 @@ from numpy.typing import NDArray
 from neardup.durable import sync_directory
 from neardup.errors import BadInput, DamagedIndex, IndexLocked
 from neardup.lsh import HashTables
-from neardup.reading import UnfitFile, open_regular, read_regular
+from neardup.reading import UnfitFile, digest_regular, open_regular, read_regular
 
 CATALOG = "catalog.sqlite"
 SEGMENTS = "segments"
 LOCK = "writer.lock"
 FILES = ("embeddings.npy", "contents.npy", "signatures.npy", "rows.npy")
-REBUILD = "rebuild with 'neardup index PATH --rebuild'"
+REBUILD = "mend it with 'neardup repair', or rebuild with 'neardup index PATH --rebuild'"
+
+DIGEST_BYTES = 32
+DIGESTS_BYTES = DIGEST_BYTES * len(FILES)
 
 _BLOCK_VALUES = 1 << 18  # compared at a time
 _BLOCK_ROWS = 16_384  # rows copied at a time while segments are merged
@@ -50,13 +57,18 @@ _BLOCK_ROWS = 16_384  # rows copied at a time while segments are merged
 
 @dataclass(frozen=True)
 class SegmentRecord:
-    """A segment as the catalogue lists it; sizes are in bytes, in the order of FILES."""
+    """A segment as the catalogue lists it; sizes are in bytes, digests SHA-256, both in the order of FILES."""
 
     number: int
     rows: int
     first: int  # lowest content id
     last: int  # highest content id
     sizes: tuple[int, int, int, int]
+    digests: bytes = b""  # 4 x 32 bytes; empty in an index made before format 5, until it is repaired
+
+    def digest(self, file: int) -> bytes | None:
+        """SHA-256 of one of FILES; None where nobody knows."""
+        return self.digests[file * DIGEST_BYTES : (file + 1) * DIGEST_BYTES] or None
 
 
 @dataclass(frozen=True)
@@ -108,6 +120,14 @@ def open_segment(folder: Path, record: SegmentRecord, *, dim: int, tables: int) 
             raise DamagedIndex(f"{home / FILES[3]}: table {table} names row {rows[table].max()} of {n}; {REBUILD}")
     maps = tuple((home / name, held, size) for name, (_, held), size in zip(FILES, mapped, record.sizes, strict=True))
     return Segment(embeddings, contents, HashTables(signatures, rows), maps)
+
+
+def check_digests(folder: Path, record: SegmentRecord) -> None:
+    """Raise DamagedIndex where a file of a segment does not hold the bytes that were written."""
+    for number, (name, size) in enumerate(zip(FILES, record.sizes, strict=True)):
+        path, expected = folder / SEGMENTS / str(record.number) / name, record.digest(number)
+        if expected is not None and bytes.fromhex(digest_regular(path, size)) != expected:
+            raise DamagedIndex(f"{path}: does not hold what was written; {REBUILD}")
 
 
 def _ascending(values: NDArray[Any], *, strictly: bool = True) -> bool:
@@ -165,13 +185,13 @@ def write_segment(folder: Path, number: int, parts: Sequence[tuple[Segment, NDAr
     dim = parts[0][0].embeddings.shape[1]
     tables = len(parts[0][0].tables.rows)
 
-    with _new_array(temporary / FILES[0], (n, dim), "<f2") as file:
+    with _new_array(temporary / FILES[0], (n, dim), "<f2") as embedding_file:
         for (part, _), rows in zip(parts, kept, strict=True):
             for start in range(0, len(rows), _BLOCK_ROWS):
-                file.write(part.embeddings[rows[start : start + _BLOCK_ROWS]].tobytes())
+                embedding_file.write(part.embeddings[rows[start : start + _BLOCK_ROWS]].tobytes())
     contents = np.concatenate([part.contents[rows] for (part, _), rows in zip(parts, kept, strict=True)])
-    with _new_array(temporary / FILES[1], (n,), "<i8") as file:
-        file.write(contents.tobytes())
+    with _new_array(temporary / FILES[1], (n,), "<i8") as content_file:
+        content_file.write(contents.tobytes())
     with (
         _new_array(temporary / FILES[2], (tables, n), "<u4") as signature_file,
         _new_array(temporary / FILES[3], (tables, n), "<u4") as row_file,
@@ -185,7 +205,11 @@ def write_segment(folder: Path, number: int, parts: Sequence[tuple[Segment, NDAr
     temporary.rename(segments / str(number))
     sync_directory(segments)
     sizes = tuple((segments / str(number) / name).stat().st_size for name in FILES)
-    return SegmentRecord(number, n, int(contents[0]), int(contents[-1]), (sizes[0], sizes[1], sizes[2], sizes[3]))
+    written = (embedding_file, content_file, signature_file, row_file)
+    digests = b"".join(file.digest.digest() for file in written)
+    return SegmentRecord(
+        number, n, int(contents[0]), int(contents[-1]), (sizes[0], sizes[1], sizes[2], sizes[3]), digests
+    )
 
 
 def _merge_table(
@@ -204,11 +228,26 @@ def _merge_table(
     return (merged >> np.uint64(32)).astype("<u4"), (merged & np.uint64(0xFFFFFFFF)).astype("<u4")
 
 
+class _Digested:
+    """A file being written, and the SHA-256 of what went into it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def write(self, content: bytes) -> None:
+        self.digest.update(content)
+        self._file.write(content)
+
+
 @contextmanager
-def _new_array(path: Path, shape: tuple[int, ...], dtype: str) -> Iterator[BinaryIO]:
+def _new_array(path: Path, shape: tuple[int, ...], dtype: str) -> Iterator[_Digested]:
     with path.open("xb") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
-        yield file
+        digested = _Digested(file)
+        np.lib.format.write_array_header_1_0(
+            cast("BinaryIO", digested), {"descr": dtype, "fortran_order": False, "shape": shape}
+        )
+        yield digested
         file.flush()
         os.fsync(file.fileno())
 
@@ -222,9 +261,24 @@ def remove_unlisted(folder: Path, listed: set[int]) -> None:
                 _remove_segment(path)
 
 
+def segment_numbers(folder: Path) -> list[int]:
+    """Numbers that folders in segments/ have, being written or not, the highest first."""
+    home = folder / SEGMENTS
+    names = {path.name.removesuffix(".tmp") for path in home.iterdir()} if home.is_dir() else set()
+    return sorted((int(n) for n in names if n.isascii() and n.isdigit() and len(n) < 19), reverse=True)
+
+
+def is_left_over(path: Path) -> bool:
+    """Whether a folder in segments/ that no one lists is what a writer makes: it may be someone's own, and a name in it
+    a link to elsewhere."""
+    number = path.name.removesuffix(".tmp")
+    if not (number.isascii() and number.isdigit()) or path.is_symlink() or not path.is_dir():
+        return False
+    return all(file.name in FILES for file in path.iterdir())
+
+
 def _remove_segment(path: Path) -> None:
-    """Only what a writer makes: the folder may be someone's own, and a name in it a link to elsewhere."""
-    if path.is_symlink() or not path.is_dir() or any(file.name not in FILES for file in path.iterdir()):
+    if not is_left_over(path):
         return
     # What cannot be deleted now does no harm, and the next writer tries again.
     with suppress(OSError):

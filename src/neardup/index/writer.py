@@ -527,6 +527,8 @@ class IndexWriter:
         """Replace segments, and what is pending, by one segment of their rows that are not dead."""
         run = self._connection.execute
         dead = catalog.read_dead(self._connection)
+        for record in old:  # bytes that went bad must not get a checksum of their own
+            store.check_digests(self._folder, record)
         segments = [self._open_segment(record) for record in old] + pending
         parts = [(segment, ~np.isin(segment.contents, dead)) for segment in segments]
         for record in old:
@@ -537,10 +539,7 @@ class IndexWriter:
         run("DELETE FROM dead WHERE content BETWEEN ? AND ?", span)
         if any(keep.any() for _, keep in parts):
             record = store.write_segment(self._folder, 1 + self._last_segment(), parts)
-            run(
-                "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (record.number, record.rows, record.first, record.last, *record.sizes),
-            )
+            catalog.list_segment(self._connection, record)
 
     def _last_segment(self) -> int:
         """The highest number that a segment ever had; -1 where what says so is damaged."""

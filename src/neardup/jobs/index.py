@@ -25,6 +25,7 @@ from neardup.images.globs import Globs
 from neardup.index import Away, Hashing, Index, IndexWriter, Model, Root
 from neardup.index.catalog import AGREEING
 from neardup.index.writer import HASHING
+from neardup.isolation import isolated
 from neardup.jobs.changes import change_of
 from neardup.jobs.looks import keep_verdicts, remember_looks
 from neardup.lsh.probing import MAX_PROBES
@@ -116,6 +117,7 @@ def index_images(
     model: str | Embedder = "default",
     engine: str = AUTO,
     threads: int | None = None,
+    isolate: bool = False,
     elsewhere: Elsewhere | None = None,
     say: Callable[[str], None] = lambda line: None,
     on_progress: Callable[[IndexReport], None] = lambda report: None,
@@ -137,6 +139,8 @@ def index_images(
     hashing:           tables, bits and seed of a new index; None: those that suit most
     model:             a name, or the path of a model's folder, for `engine` to run; or one that is loaded
     threads:           processor cores to use; None: all that this process may use
+    isolate:           decode in processes of their own, so that a picture that crashes or holds up its decoder is lost
+                       alone
     elsewhere:         where images are read and embedded, in place of this process, `model`, `engine` and `threads`
     say:               called with warnings, and before waiting for another writer
     on_progress:       called with the counts so far, from this thread
@@ -155,7 +159,7 @@ def index_images(
     walk = new_walk()
     few = None if isinstance(model, Embedder) or stored else _few(new_walk(), datasets, listed)
     precision = None if rebuild else recorded_precision(index)
-    place_of = elsewhere or partial(_here, model, engine, threads, parts, precision)
+    place_of = elsewhere or partial(_here, model, engine, threads, parts, isolate, precision)
     with (
         place_of(few) as place,
         Index.write(index, place.model, rebuild=rebuild, hashing=hashing, wait=say) as writer,
@@ -273,7 +277,13 @@ def _count_aside(walk: Walk, datasets: Sequence[Dataset], on_total: Callable[[in
 
 @contextmanager
 def _here(
-    model: str | Embedder, engine: str, threads: int | None, parts: bool, recorded: str | None, images: int | None
+    model: str | Embedder,
+    engine: str,
+    threads: int | None,
+    parts: bool,
+    isolate: bool,
+    recorded: str | None,
+    images: int | None,
 ) -> Iterator["Here"]:
     """This process, with the model loaded; images: how many there are, at most; None: many."""
     threads = threads or cores()
@@ -281,7 +291,7 @@ def _here(
         embedder = model
     else:
         embedder = load_embedder(model, engine, threads=threads, images=images, recorded=recorded)
-    with Threads(threads) as executor:
+    with isolated(threads) if isolate else Threads(threads) as executor:
         yield Here(embedder, executor, parts=parts)
 
 

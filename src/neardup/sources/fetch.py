@@ -92,6 +92,8 @@ class _Target:
             host = host if ":" in host else host.encode("idna").decode("ascii")
             path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
             query = "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~?") if parts.query else ""
+            if not all("!" <= character <= "~" for character in host):  # of an IPv6 address, too
+                raise ValueError("a host that no request can name")
         except ValueError as error:  # UnicodeError is one
             raise BadInput("a URL that cannot be understood; check host and port") from error
         if parts.scheme not in _PORTS:

@@ -14,6 +14,8 @@ from neardup.embedding.runtimes import import_onnxruntime
 from neardup.errors import BadModel, EngineUnavailable
 from neardup.text import said
 
+_CPU = "CPUExecutionProvider"
+
 
 @dataclass(frozen=True)
 class OnnxEngine:
@@ -27,7 +29,7 @@ class OnnxEngine:
 
 
 def load(model: Model, threads: int | None = None, precision: str | None = None) -> OnnxEngine:
-    return OnnxEngine(open_session(model.file(GRAPH), ["CPUExecutionProvider"], threads))
+    return OnnxEngine(open_session(model.file(GRAPH), [_CPU], threads))
 
 
 def open_session(
@@ -49,8 +51,12 @@ def open_session(
     if folded:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(folded)
+    # Where something fails it prints that it falls back, to stdout: what a model says then would be in our results.
+    falls_back = providers[0] != _CPU
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=list(providers), enable_fallback=int(falls_back)
+        )
     except Exception as error:  # its exceptions share no base class
         raise BadModel(f"{path}: ONNX Runtime cannot load it ({said(error)})") from error
     wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]

@@ -206,7 +206,7 @@ def test_text_and_json_name_what_goes_along(tmp_path: Path, folder: Path) -> Non
     [record] = applied.records
     assert record["steps"][0]["along"][0]["status"] == "failed"
     assert any(
-        isinstance(line, Aside) and "IMG_1.xmp has changed since the plan was made" in line for line in applied.lines
+        isinstance(line, Aside) and "IMG_1.xmp: has changed since the plan was made" in line for line in applied.lines
     )
 
 

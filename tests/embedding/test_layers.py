@@ -14,7 +14,7 @@ ROWS = (
     ("variants", "onnx_graph"),
     ("engines", "export"),
     ("", "conversion"),
-    ("importing", "catalogue", "download"),
+    ("trial", "onnx_wrap", "importing_onnx", "importing", "catalogue", "download"),
 )
 
 

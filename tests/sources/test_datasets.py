@@ -240,7 +240,7 @@ def test_groups_of_records_are_confirmed_and_shown(with_copies, tmp_path, run):
     assert {image["relation"] for group in groups for image in group["images"]} <= {"keeper", "copy"}
     raw("groups", "--output", str(tmp_path / "report.html"))
     page = (tmp_path / "report.html").read_text()
-    assert page.count("data:image/jpeg;base64,") == 5
+    assert page.count("data:image/webp;base64,") == 5
     first, second = (image["path"] for image in groups[1]["images"])
     assert run("explain", first, second, "--plot", str(tmp_path / "why.png"))["relation"] == "copy"
     assert run("compare", first, second)["duplicate"]

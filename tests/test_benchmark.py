@@ -41,8 +41,8 @@ def bench(tmp_path, monkeypatch, tiny_model):
 def test_a_row_for_each_engine_and_batch(bench, photos, tmp_path):
     photos(12)
     result = bench(
-        "photos", "--images", 9, "--queries", 7, "--engines", "keras-example,onnx,tf-trt", "--threads", 1, "--warm-up", 1,
-        "--plot", "bench.png", "--format", "json",
+        "photos", "--images", 9, "--queries", 7, "--engines", "keras-example,onnx,tf-trt", "--threads", 1,
+        "--warm-up", 1, "--plot", "bench.png", "--format", "json",
     )  # fmt: skip
     report = json.loads(result.stdout)
     rows = {(row["engine"], row["batch"]): row for row in report["rows"]}

@@ -188,16 +188,35 @@ def test_plain_colours_are_one_where_they_are_the_same():
     assert judge(picture(red), picture(blue)).relation == "other"
 
 
-def test_flags_in_other_colours_are_other_flags():
-    def flag(*colours: str) -> Image.Image:
-        image = Image.new("RGB", (300, 200))
+def flag(kind: str, *colours: str) -> Image.Image:
+    image = Image.new("RGB", (300, 200), colours[0])
+    draw = ImageDraw.Draw(image)
+    if kind == "stripes":
         for number, colour in enumerate(colours):
             image.paste(colour, (100 * number, 0, 100 * number + 100, 200))
-        return image
+    elif kind == "cross":
+        draw.line((0, 0, 300, 200), colours[1], 40)
+        draw.line((0, 200, 300, 0), colours[1], 40)
+    else:
+        draw.polygon([(0, 0), (150, 100), (0, 200)], colours[1])
+    return image
 
-    france = flag("blue", "white", "red")
-    assert judge(picture(france), picture(flag("green", "white", "red"))).relation != "copy"
-    assert judge(picture(france), picture(jpeg(france, 60))).relation == "copy"
+
+@pytest.mark.parametrize("kind", ["stripes", "cross", "triangle"])
+@pytest.mark.parametrize("others", [("white", "green", "red"), ("white", "orange", "red"), ("black", "white", "grey")])
+def test_flags_in_other_colours_are_other_flags(kind, others):
+    """A tone curve leads from any few colours to any others."""
+    own = picture(flag(kind, "white", "blue", "red"))
+    assert judge(own, picture(flag(kind, *others))).relation not in ("copy", "edited")
+    for copied in (jpeg(flag(kind, "white", "blue", "red"), 60), flag(kind, "white", "blue", "red").convert("L")):
+        assert judge(own, picture(copied)).relation == "copy"
+
+
+def test_a_page_on_darker_paper_is_that_page():
+    from neardup.evaluation.lookalikes import draw
+
+    page = draw("text_pages", 1, 0)
+    assert judge(picture(page), picture(page.convert("L").point(lambda level: level * 4 // 5))).relation == "copy"
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (1, 400), (400, 1), (30, 30)])

@@ -21,12 +21,13 @@ from neardup.matching.coverage import Beyond, beyond
 from neardup.matching.detail import compare_detail
 from neardup.matching.differences import Differences, differences
 from neardup.matching.evidence import MORE, MORE_AROUND, Evidence, Side
+from neardup.matching.flat import is_recoloured
 from neardup.matching.maps import Matrix, inverse, whole_maps, whole_views
 from neardup.matching.noise import noisier
 from neardup.matching.picture import Picture, to_grey
 
 # Changes whenever the same two pictures may be judged otherwise: what an index keeps of earlier ones is passed over.
-MATCHER = 14
+MATCHER = 15
 
 # Logistic regression of "one picture" on the measures of a pair (log of keypoints, well, median, well apart,
 # differing): scripts/calibrate_matching.py, on edited copies and on look-alikes.
@@ -84,7 +85,7 @@ def _judge_first_frames(a: Picture, b: Picture, found: Aligned | None) -> Eviden
     if confidence < ONE_SCENE:
         return Evidence("other", confidence)
     evidence = _measure(a, b, found, different, confidence, bars)
-    if confidence < CONFIRMED:
+    if confidence < CONFIRMED or is_recoloured(lay(a.working, b.working, found.matrix)):
         return evidence
     confirmed = replace(evidence, relation="copy")
     is_copy = confirmed.b_shows_all_of_a or confirmed.a_shows_all_of_b

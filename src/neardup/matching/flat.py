@@ -1,0 +1,50 @@
+"""Flags and symbols: pictures of a few flat colours, of which the colours are what they say.
+
+A photo in other tones is that photo; a flag in other colours is another flag, although some tone curve leads from any
+few colours to any others.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neardup.matching.agreement import Laid
+
+# So many colours, of eight levels a channel, that make up so much of a picture make it flat.
+_COLOURS, _MOST_OF_IT = 5, 0.9
+# Distance in the plane of a* and b* (CIELAB) that makes another colour, and the share of a picture that has one.
+_ANOTHER, _SHARE = 25.0, 0.04
+# Distance from grey, of nearly all places, within which a picture has no colours, and the difference in luma, of 255,
+# from which on they are not those of the other turned grey.
+_GREY, _OF_GREY = 8.0, 40.0
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as pictures are turned grey
+
+
+def is_recoloured(laid: Laid) -> bool:
+    """laid: two pictures in colour, (h, w, 3) RGB each; one of them may have been turned grey"""
+    if not laid.inside.any():
+        return False
+    sides = [side[laid.inside] for side in (laid.a, laid.b)]
+    if not all(map(_is_flat, sides)):
+        return False
+    first, second = map(_chroma, sides)
+    grey = [np.percentile(np.hypot(*side.T), 99) < _GREY for side in (first, second)]
+    if all(grey):  # a page on darker paper
+        return False
+    if any(grey):
+        lumas = [side @ _LUMA for side in sides]
+        return bool((np.abs(lumas[0] - lumas[1]) > _OF_GREY).mean() > _SHARE)
+    return bool((np.hypot(*(first - second).T) > _ANOTHER).mean() > _SHARE)
+
+
+def _is_flat(pixels: NDArray[np.uint8]) -> bool:
+    red, green, blue = (pixels >> 5).astype(np.intp).T
+    counts = np.sort(np.bincount(red << 6 | green << 3 | blue, minlength=512))
+    return bool(counts[-_COLOURS:].sum() >= _MOST_OF_IT * len(pixels))
+
+
+def _chroma(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """a* and b*: (n, 2)."""
+    import cv2
+
+    lab = cv2.cvtColor(pixels[:, None].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    return np.asarray(lab[:, 0, 1:], np.float32)

@@ -201,22 +201,20 @@ def _evaluate_lookalikes(
 
 
 def _evaluate_judgements(path: str, judgements: Path, model: str, engine: str, format: str) -> None:
-    from rich.console import Console
-    from rich.progress import Progress
-
     from neardup.embedding import cores, load_embedder
     from neardup.evaluation.judgements import score_judgements
     from neardup.jobs.judgements import load_judgements
     from neardup.output import emit, note
     from neardup.output.evaluation import render_judged
+    from neardup.output.progress import Bar
     from neardup.sources.datasets import find_stored
 
     judged = load_judgements(judgements)
     found = list(find_stored(_resolved(path), on_error=lambda where, error: note(f"{where}: {error}")))
     embedder = load_embedder(model, engine, images=len(found))
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Embedding", total=len(found))
-        scores = score_judgements(judged, found, embedder, cores(), lambda done: progress.update(task, completed=done))
+    with Bar() as bar:
+        bar.begin("Embedding", len(found))
+        scores = score_judgements(judged, found, embedder, cores(), bar.update)
     emit(render_judged(scores, embedder.model.name), format)
 
 

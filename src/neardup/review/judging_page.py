@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from neardup.errors import NeardupError, UnreadableImage
 from neardup.reading import parse_json
+from neardup.review.app import new_app
 from neardup.review.judging import Judging
 from neardup.review.pictures import EDGES, Pictures
 from neardup.review.security import Guard
@@ -20,10 +20,7 @@ def create_judging_app(judging: Judging, guard: Guard) -> "flask.Flask":
     """The page as a WSGI application."""
     import flask
 
-    app = flask.Flask("neardup.review", static_folder="static", static_url_path="/static", template_folder="templates")
-    app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST_BYTES
-    app.before_request(guard.check)
-    app.after_request(guard.harden)
+    app = new_app(guard, largest_request_bytes=LARGEST_REQUEST_BYTES)
     pictures = Pictures()
 
     @app.get("/")
@@ -56,14 +53,6 @@ def create_judging_app(judging: Judging, guard: Guard) -> "flask.Flask":
             flask.abort(400)
         judging.tick(query, match, relevant)
         return {"changed": _shown(judging, query)}
-
-    @app.errorhandler(UnreadableImage)
-    def unreadable(error: UnreadableImage) -> tuple[dict[str, str], int]:
-        return {"error": printable(str(error))}, 404
-
-    @app.errorhandler(NeardupError)
-    def refused(error: NeardupError) -> tuple[dict[str, str], int]:
-        return {"error": printable(str(error))}, 409
 
     return app
 

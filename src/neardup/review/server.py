@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neardup.actions import Looks
-from neardup.errors import BadInput, NeardupError, UnreadableImage
+from neardup.errors import BadInput
 from neardup.groups import DuplicateGroup
 from neardup.interrupts import sigterm_interrupts
 from neardup.matching.evidence import Relation
 from neardup.reading import parse_json
 from neardup.report.html import show_date
+from neardup.review.app import new_app
 from neardup.review.pictures import EDGES, Pictures
 from neardup.review.security import Guard
 from neardup.review.session import MARKS, Refused, Review, staying
@@ -39,10 +40,7 @@ def create_app(review: Review, guard: Guard) -> "flask.Flask":
     """The page as a WSGI application."""
     import flask
 
-    app = flask.Flask("neardup.review", static_folder="static", static_url_path="/static", template_folder="templates")
-    app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST_BYTES
-    app.before_request(guard.check)
-    app.after_request(guard.harden)
+    app = new_app(guard, largest_request_bytes=LARGEST_REQUEST_BYTES)
     pictures = Pictures()
 
     @app.get("/")
@@ -140,14 +138,6 @@ def create_app(review: Review, guard: Guard) -> "flask.Flask":
             "size": show_bytes(plan.freed_bytes),
             "kept": [{"reason": printable(reason), "images": images} for reason, images in reasons.most_common()],
         }
-
-    @app.errorhandler(UnreadableImage)
-    def unreadable(error: UnreadableImage) -> tuple[dict[str, str], int]:
-        return {"error": printable(str(error))}, 404
-
-    @app.errorhandler(NeardupError)
-    def refused(error: NeardupError) -> tuple[dict[str, str], int]:
-        return {"error": printable(str(error))}, 409
 
     return app
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.matching.agreement import NOTHING, lay
+from neardup.matching.agreement import NOTHING, Laid, lay
 from neardup.matching.agreement import agreement as agree
 from neardup.matching.align import HOPELESS, Aligned, align, lay_working, without_margins
 from neardup.matching.bars import Bars, bars_over
@@ -84,8 +84,9 @@ def _judge_first_frames(a: Picture, b: Picture, found: Aligned | None) -> Eviden
     confidence = _confidence(a, b, found, different)
     if confidence < ONE_SCENE:
         return Evidence("other", confidence)
-    evidence = _measure(a, b, found, different, confidence, bars)
-    if confidence < CONFIRMED or is_recoloured(lay(a.working, b.working, found.matrix)):
+    laid = lay(a.working, b.working, found.matrix)
+    evidence = _measure(a, b, found, different, confidence, bars, laid)
+    if confidence < CONFIRMED or is_recoloured(laid):
         return evidence
     confirmed = replace(evidence, relation="copy")
     is_copy = confirmed.b_shows_all_of_a or confirmed.a_shows_all_of_b
@@ -94,15 +95,22 @@ def _judge_first_frames(a: Picture, b: Picture, found: Aligned | None) -> Eviden
 
 
 def _measure(
-    a: Picture, b: Picture, found: Aligned, different: Differences, confidence: float, bars: tuple[Bars, Bars] | None
+    a: Picture,
+    b: Picture,
+    found: Aligned,
+    different: Differences,
+    confidence: float,
+    bars: tuple[Bars, Bars] | None,
+    laid: Laid,
 ) -> Evidence:
+    """laid: the working pictures, in colour"""
     beyond_a, beyond_b = beyond(a, b, inverse(found.matrix)), beyond(b, a, found.matrix)
     if bars:  # what they show lies beyond the other, too
         beyond_a, beyond_b = (
             replace(side, seam=max(side.seam, bar.edge), more=side.more + bar.more)
             for side, bar in zip((beyond_a, beyond_b), bars, strict=True)
         )
-    laid = without_margins(lay(a.working, b.working, found.matrix), a, b, found.matrix)
+    laid = without_margins(laid, a, b, found.matrix)
     agreement = found.agreement
     whole = inverse(to_working(b)) @ found.matrix @ to_working(a)
     detail = compare_detail(a, b, whole)

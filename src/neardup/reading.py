@@ -41,13 +41,18 @@ def open_regular(path: Path, most_bytes: int | None = None, *, follow: bool = Tr
     # Looked at before, since opening some devices does something; and after, since it may have been replaced.
     if follow:
         check_regular(path, most_bytes)
-    descriptor = os.open(path, _OPEN_FLAGS | (0 if follow else _NOFOLLOW))
-    try:
-        _checked(path, os.fstat(descriptor), most_bytes)
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
+
+    def opener(name: str, _flags: int) -> int:
+        descriptor = os.open(name, _OPEN_FLAGS | (0 if follow else _NOFOLLOW))
+        try:
+            _checked(path, os.fstat(descriptor), most_bytes)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    # By an opener the file owns its descriptor from the start: an interrupt never closes it twice.
+    return open(path, "rb", opener=opener)
 
 
 def read_regular(path: Path, most_bytes: int) -> bytes:

@@ -24,7 +24,7 @@ from neardup.groups.looking import Comparer, content_of
 from neardup.groups.neighbours import pairs_of_block
 from neardup.matching.evidence import Evidence
 from neardup.matching.pixels import pixel_digest
-from neardup.matching.threads import without_blas_threads
+from neardup.matching.threads import on_one_thread
 
 # Looks of a task, a second or two; and those sent out before the next ones are chosen, for each core.
 _LOOKS, _LOOKS_PER_CORE = 48, 256
@@ -134,7 +134,7 @@ class Products:
         import ray
 
         unit: NDArray[np.float32] = ray.get(self.unit)
-        with without_blas_threads():
+        with on_one_thread():
             return np.unique(np.concatenate([pairs_of_block(unit, start) for start in starts]))
 
 
@@ -158,7 +158,7 @@ class Looks:
     def __call__(self, wanted: Sequence[Wanted]) -> Compared:
         in_doubt: set[Path] = set()
         comparer = Comparer(self.files, in_doubt.add)
-        with without_blas_threads():
+        with on_one_thread():
             found = [comparer.compare(*each) for each in wanted]
         return Compared(found, comparer.unreadable, in_doubt)
 

@@ -28,7 +28,7 @@ from neardup.groups.units import Units
 from neardup.groups.why import in_words
 from neardup.index import Index
 from neardup.index.notes import Pair, Verdict
-from neardup.matching.threads import without_blas_threads
+from neardup.matching.threads import on_one_thread
 from neardup.matching.words import SAME_FILE, SAME_PIXELS, change, lost
 from neardup.text import show_count
 
@@ -143,7 +143,7 @@ class _Run:
         )
         in_order = ahead.candidates if ahead else None
         margins = _shared_margins(self.images, neighbours_of(pairs, len(self.images)))
-        with without_blas_threads(), ThreadPoolExecutor(threads, "look") as pool:
+        with on_one_thread(), ThreadPoolExecutor(threads, "look") as pool:
             links = confirm(self.images, pairs, looker, pool, floor=floor, in_order=in_order, on_progress=on_progress)
             ties = ConfirmedTies(self.images, links, looker, similar=similar)
             pixels = self.images.pixels

@@ -17,7 +17,7 @@ from neardup.groups.neighbours import WEAK
 from neardup.groups.recent import Recent
 from neardup.images import ByteBudget
 from neardup.index.notes import Pair, record_found
-from neardup.matching.align import may_match
+from neardup.matching.align import worthy_maps
 from neardup.matching.closely import load_whole, look_closely, may_tell
 from neardup.matching.evidence import Evidence
 from neardup.matching.judge import MATCHER, judge
@@ -81,7 +81,8 @@ class Comparer:
         at_a, at_b = self._pictures.glance(a), self._pictures.glance(b)
         if at_a is None or at_b is None:
             return None
-        if likely is None and not may_match(at_a, at_b):
+        maps = worthy_maps(at_a, at_b) if likely is None else None
+        if likely is None and maps is None:
             return _STRANGERS
         first, second = self._pictures.get(a), self._pictures.get(b)
         if first is None or second is None:
@@ -90,7 +91,7 @@ class Comparer:
             evidence = judge(first, second, known=likely)
             if evidence.is_confirmed:
                 return evidence
-        return judge(first, second)
+        return judge(first, second, by_keypoints=maps)
 
 
 class Looker:

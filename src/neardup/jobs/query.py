@@ -21,12 +21,12 @@ from neardup.images import DECODER, OnError
 from neardup.index import Index, Match, QueryResult
 from neardup.jobs.compare import relation_of
 from neardup.lsh.codes import check_code_bits
-from neardup.matching.align import may_match
+from neardup.matching.align import worthy_maps
 from neardup.matching.evidence import Evidence, Relation
 from neardup.matching.judge import judge
 from neardup.matching.picture import Picture, load_picture
 from neardup.matching.pixels import pixel_digest
-from neardup.matching.threads import without_blas_threads
+from neardup.matching.threads import on_one_thread
 from neardup.matching.words import SAME_FILE, SAME_PIXELS, change
 from neardup.prepare import Embedded, embed_images
 from neardup.search import reaches
@@ -171,7 +171,7 @@ def _confirmed(image: Embedded, top: int, threshold: float, propose: Propose, po
     except UnreadableImage:  # it could be read a moment ago
         return Answer(image.source, shown, whole.candidates, top=top)
     by_content: dict[bytes, Match] = {match.digest: match for match in candidates}
-    with without_blas_threads():
+    with on_one_thread():
         _ = picture.glance
         looked = pool.map(lambda match: _look(content, image.digest, picture, match, threshold), by_content.values())
         found = dict(zip(by_content, looked, strict=True))
@@ -229,7 +229,8 @@ def _look(
                 return "exact", SAME_PIXELS
     except UnreadableImage:
         return None, None
-    evidence = judge(picture, other) if may_match(picture.glance, other.glance) else Evidence("other", 0.0)
+    maps = worthy_maps(picture.glance, other.glance)
+    evidence = Evidence("other", 0.0) if maps is None else judge(picture, other, by_keypoints=maps)
     return relation_of(evidence, match.similarity, threshold), change(evidence, size, other_size)
 
 

@@ -138,7 +138,8 @@ def _sharper(
         step = np.zeros_like(wide)
         step[:, 1:] = np.abs(wide[:, 1:] - wide[:, :-1])
         step[1:] += np.abs(wide[1:] - wide[:-1])
-        sharp.append((blocks(step, block)[whole].mean(axis=1), blocks(side, block)[whole].std(axis=1)))
+        steps, means, squares = (means_of_cells(each, block).ravel()[whole] for each in (step, wide, wide * wide))
+        sharp.append((steps, np.sqrt(np.maximum(squares - means * means, 0))))
     seen = np.minimum(sharp[0][1], sharp[1][1]) >= DETAILED / 2
     if seen.sum() < FEWEST_BLOCKS:
         return [0.0 for _ in at]
@@ -157,6 +158,15 @@ def blocks(pixels: NDArray[np.generic], block: int) -> NDArray[np.float32]:
     height, width = (side // block for side in pixels.shape)
     cut = pixels[: height * block, : width * block].astype(np.float32)
     return cut.reshape(height, block, width, block).swapaxes(1, 2).reshape(height * width, block * block)
+
+
+def means_of_cells(values: NDArray[np.float32], cell: int) -> NDArray[np.float32]:
+    """Of (h, w[, c]) the mean of each square cell: (h // cell, w // cell[, c])."""
+    import cv2
+
+    height, width = (side // cell for side in values.shape[:2])
+    cut = values[: height * cell, : width * cell]
+    return np.asarray(cv2.resize(cut, (width, height), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _centred(values: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:

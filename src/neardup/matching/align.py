@@ -1,5 +1,6 @@
 """Same map, same pixels? The map between two pictures that most of their keypoints and their pixels agree with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,16 +38,22 @@ class Aligned:
     agreement: Agreement
 
 
-def align(a: Picture, b: Picture, known: Matrix | None = None) -> Aligned | None:
+def align(
+    a: Picture, b: Picture, known: Matrix | None = None, by_keypoints: Sequence[Map] | None = None
+) -> Aligned | None:
     """The best map from A to B; None where there is none worth a name.
 
-    known: a map to start from, as composed from those of other pairs, in working pixels
+    known:        a map to start from, as composed from those of other pairs, in working pixels
+    by_keypoints: what `worthy_maps` has found of the two
     """
-    size_a, size_b = _size(a), _size(b)
+    size_a = _size(a)
     if known is not None and not is_plausible(known, size_a):
         known = None
-    maps = [Map(known, 0, 0)] if known is not None else find_maps(a.features, b.features, size_a, size_b)
-    found = [_measured(a, b, each) for each in maps if known is not None or each.inliers >= FEWEST_INLIERS]
+    if known is not None:
+        maps: Sequence[Map] = [Map(known, 0, 0)]
+    else:
+        maps = by_keypoints if by_keypoints is not None else _by_keypoints(a.glance, b.glance)
+    found = [_measured(a, b, each) for each in maps]
     best = max(found, key=_worth, default=None)
     if known is None and (best is None or best.inliers < _SURE_INLIERS or best.agreement.well < _SURE_WELL):
         found += [_measured(a, b, each) for each in _whole_ways(a, b)]
@@ -97,13 +104,16 @@ def _worth(each: Aligned) -> tuple[float, float]:
     return each.agreement.well + each.agreement.agreeing, each.agreement.median
 
 
-def may_match(a: Glance, b: Glance) -> bool:
-    """Whether any map between the two is worth a look at their pixels."""
-    if not a.has_details and not b.has_details:
-        return True
-    if any(correlation >= WORTH for correlation in from_afar(a.afar, b.afar)):
-        return True
-    return any(each.inliers >= FEWEST_INLIERS for each in find_maps(a.features, b.features, a.size, b.size))
+def worthy_maps(a: Glance, b: Glance) -> list[Map] | None:
+    """The maps between the two by keypoints; None where no map, of whatever kind, is worth a look at their pixels."""
+    maps = _by_keypoints(a, b)
+    if maps or (not a.has_details and not b.has_details):
+        return maps
+    return maps if any(correlation >= WORTH for correlation in from_afar(a.afar, b.afar)) else None
+
+
+def _by_keypoints(a: Glance, b: Glance) -> list[Map]:
+    return [each for each in find_maps(a.features, b.features, a.size, b.size) if each.inliers >= FEWEST_INLIERS]
 
 
 def _whole_ways(a: Picture, b: Picture) -> list[Map]:
@@ -116,7 +126,9 @@ def _whole_ways(a: Picture, b: Picture) -> list[Map]:
 
 def from_afar(a: NDArray[np.float32], b: NDArray[np.float32]) -> list[float]:
     """Correlation of B with A in each of the ways of `whole_maps`."""
-    return [float((view * b).mean()) for view in whole_views(a)]
+    views = np.stack([view.ravel() for view in whole_views(a)])
+    found: list[float] = (views @ b.ravel() / b.size).tolist()
+    return found
 
 
 def _size(picture: Picture) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from neardup.matching.agreement import Laid
+from neardup.matching.agreement import Laid, means_of_cells
 
 # Rec. 601 luma of RGB, as JPEG and grey scale conversions take it.
 LIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
@@ -74,7 +74,7 @@ def _chroma(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _other_colours(laid: Laid) -> float:
     """Share of cells whose mean colour is not the one that tone curves and a saturation make of the other's."""
-    whole = _means(laid.inside.astype(np.float32)[..., None])[:, 0] > 0.99
+    whole = _means(laid.inside.astype(np.float32)) > 0.99
     if not whole.any():
         return 0.0
     a, b = (_means(side.astype(np.float32))[whole] for side in (laid.a, laid.b))
@@ -83,28 +83,29 @@ def _other_colours(laid: Laid) -> float:
 
 def _residual(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     grey = (a @ LIGHTNESS)[:, None]
+    wanted = np.percentile(b, _QUANTILES, axis=0)
     least = 1.0
     for saturation in _SATURATIONS:
         mixed = grey + saturation * (a - grey)
-        toned = np.stack([_toned(mixed[:, channel], b[:, channel]) for channel in range(3)], axis=1)
+        given = np.percentile(mixed, _QUANTILES, axis=0)
+        toned = np.stack([_toned(mixed[:, i], given[:, i], wanted[:, i]) for i in range(3)], axis=1)
         least = min(least, float((np.abs(toned - b).max(axis=1) > _OTHER_COLOUR).mean()))
         if not least:
             break
     return least
 
 
-def _toned(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The source with the target's quantiles."""
-    x, y = np.percentile(source, _QUANTILES), np.percentile(target, _QUANTILES)
-    x, kept = np.unique(x, return_index=True)
-    last = np.append(kept[1:] - 1, len(y) - 1)
-    return np.asarray(np.interp(source, x, (y[kept] + y[last]) / 2))
+def _toned(
+    values: NDArray[np.floating], given: NDArray[np.floating], wanted: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """The values with other quantiles than they have."""
+    x, kept = np.unique(given, return_index=True)
+    last = np.append(kept[1:] - 1, len(wanted) - 1)
+    return np.asarray(np.interp(values, x, (wanted[kept] + wanted[last]) / 2))
 
 
 def _means(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Means of square cells of (h, w, c): (cells, c)."""
+    """Means of square cells of (h, w[, c]): (cells[, c])."""
     cell = _CELL if min(values.shape[:2]) >= 4 * _CELL else max(1, min(values.shape[:2]) // 8)
-    height, width = (side // cell for side in values.shape[:2])
-    cut = values[: height * cell, : width * cell].reshape(height, cell, width, cell, -1)
-    means: NDArray[np.float32] = cut.mean(axis=(1, 3))
-    return means.reshape(height * width, -1)
+    means = means_of_cells(values, cell)
+    return means.reshape(means.shape[0] * means.shape[1], *values.shape[2:])

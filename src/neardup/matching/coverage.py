@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from neardup.matching.agreement import means_of_cells
 from neardup.matching.maps import Matrix, outline, overlap, warp
 from neardup.matching.picture import Picture
 
@@ -48,14 +49,14 @@ def beyond(picture: Picture, other: Picture, matrix: Matrix) -> Beyond:
         margin = ~other.shows
         inside &= warp(cv2.dilate(margin.astype(np.uint8) * 255, np.ones((3, 3), np.uint8)), matrix, size) < 128
     steps = _steps(picture)
-    detail, largest = _cells(steps), _largest(steps)
+    detail = _cells(steps)
     seam = _seam(picture, outline(matrix, other_size))
     cells_inside = _cells(inside.astype(np.float32))
     cells_shows = _cells(picture.shows.astype(np.float32))
     usual = float(np.median(detail[cells_inside > 0.9])) if (cells_inside > 0.9).any() else 0.0
     something = detail > _SOMETHING
     if seam >= SEAM:
-        something = (detail > max(_SOMETHING, _FILLING * usual)) | (largest > _LETTER)
+        something = (detail > max(_SOMETHING, _FILLING * usual)) | (_largest(steps) > _LETTER)
     more = (cells_inside < 0.1) & (cells_shows > 0.9) & something
     return Beyond(float(inside.mean()), float(more.mean()), seam)
 
@@ -73,21 +74,21 @@ def _steps(picture: Picture) -> NDArray[np.float32]:
 
 def _cells(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Means of square cells; what is left at the right and at the bottom belongs to none."""
-    means: NDArray[np.float32] = _cut(values).mean(axis=(1, 3))
-    return means
+    return means_of_cells(values, _edge(values))
 
 
 def _largest(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """The largest value of each cell."""
-    largest: NDArray[np.float32] = _cut(values).max(axis=(1, 3))
+    cell = _edge(values)
+    height, width = (side // cell for side in values.shape)
+    cut = values[: height * cell, : width * cell].reshape(height, cell, width, cell)
+    largest: NDArray[np.float32] = cut.max(axis=(1, 3))
     return largest
 
 
-def _cut(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    cell = _CELL if min(values.shape) >= 4 * _CELL else max(1, min(values.shape) // 4)
-    height, width = (side // cell for side in values.shape)
-    cut: NDArray[np.float32] = values[: height * cell, : width * cell].reshape(height, cell, width, cell)
-    return cut
+def _edge(values: NDArray[np.float32]) -> int:
+    """Pixels of a cell's side."""
+    return _CELL if min(values.shape) >= 4 * _CELL else max(1, min(values.shape) // 4)
 
 
 def _seam(picture: Picture, corners: Matrix) -> float:

@@ -21,11 +21,9 @@ _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as pictures are turned 
 
 def is_recoloured(laid: Laid) -> bool:
     """laid: two pictures in colour, (h, w, 3) RGB each; one of them may have been turned grey"""
-    if not laid.inside.any():
+    if not laid.inside.any() or not all(_is_flat(side, laid.inside) for side in (laid.a, laid.b)):
         return False
     sides = [side[laid.inside] for side in (laid.a, laid.b)]
-    if not all(map(_is_flat, sides)):
-        return False
     first, second = map(_chroma, sides)
     grey = [np.percentile(np.hypot(*side.T), 99) < _GREY for side in (first, second)]
     if all(grey):  # a page on darker paper
@@ -36,10 +34,13 @@ def is_recoloured(laid: Laid) -> bool:
     return bool((np.hypot(*(first - second).T) > _ANOTHER).mean() > _SHARE)
 
 
-def _is_flat(pixels: NDArray[np.uint8]) -> bool:
-    red, green, blue = (pixels >> 5).astype(np.intp).T
-    counts = np.sort(np.bincount(red << 6 | green << 3 | blue, minlength=512))
-    return bool(counts[-_COLOURS:].sum() >= _MOST_OF_IT * len(pixels))
+def _is_flat(pixels: NDArray[np.uint8], inside: NDArray[np.bool_]) -> bool:
+    import cv2
+
+    red, green, blue = cv2.split(pixels >> 5)
+    colours = (red.astype(np.uint16) << 6 | green.astype(np.uint16) << 3 | blue)[inside]
+    counts = np.sort(np.bincount(colours, minlength=512))
+    return bool(counts[-_COLOURS:].sum() >= _MOST_OF_IT * len(colours))
 
 
 def _chroma(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

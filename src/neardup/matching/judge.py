@@ -7,6 +7,7 @@
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,12 +23,12 @@ from neardup.matching.detail import compare_detail
 from neardup.matching.differences import Differences, differences
 from neardup.matching.evidence import MORE, MORE_AROUND, Evidence, Side
 from neardup.matching.flat import is_recoloured
-from neardup.matching.maps import Matrix, inverse, whole_maps, whole_views
+from neardup.matching.maps import Map, Matrix, inverse, whole_maps, whole_views
 from neardup.matching.noise import noisier
 from neardup.matching.picture import Picture, to_grey
 
 # Changes whenever the same two pictures may be judged otherwise: what an index keeps of earlier ones is passed over.
-MATCHER = 15
+MATCHER = 16
 
 # Logistic regression of "one picture" on the measures of a pair (log of keypoints, well, median, well apart,
 # differing): scripts/calibrate_matching.py, on edited copies and on look-alikes.
@@ -56,14 +57,17 @@ _SAME_COLOUR, _PLAIN_EDGE = 8.0, 16
 _NEARLY_ALL = 97
 
 
-def judge(a: Picture, b: Picture, *, known: Matrix | None = None) -> Evidence:
+def judge(
+    a: Picture, b: Picture, *, known: Matrix | None = None, by_keypoints: Sequence[Map] | None = None
+) -> Evidence:
     """What the two are to each other; never `exact`, which is for files to say.
 
-    known: a map from the whole of A to the whole of B that is likely, as composed from those of other pairs
+    known:        a map from the whole of A to the whole of B that is likely, as composed from those of other pairs
+    by_keypoints: the maps that were found by keypoints already
     """
     if known is not None:
         known = to_working(b) @ known @ inverse(to_working(a))
-    found = align(a, b, known)
+    found = align(a, b, known, by_keypoints)
     evidence = _judge_first_frames(a, b, found)
     if a.frames.count == b.frames.count == 1 or evidence.matrix is None:
         return evidence

@@ -84,7 +84,8 @@ def _fit(a: Features, b: Features) -> list[Map]:
         matrix, agree = estimate(source, target, method=cv2.RANSAC, **_RANSAC)
         if matrix is not None and (not found or agree.sum() > _MORE * found[0][1].sum()):
             found = [(np.vstack([matrix, [0, 0, 1]]), agree.ravel() > 0)]
-    if len(source) >= 12:
+    # Where not even a few agree without perspective, those that do with it do so by accident.
+    if len(source) >= 12 and found and found[0][1].sum() >= FEWEST_INLIERS:
         matrix, agree = cv2.findHomography(source, target, cv2.RANSAC, _REPROJECTION, maxIters=2000, confidence=0.995)
         if matrix is not None and (not found or agree.sum() > found[0][1].sum()):
             is_clear = not found or agree.sum() > _MORE * found[0][1].sum()

@@ -1,5 +1,6 @@
 """A picture as it is looked at: decoded once, at a size where writing can be read, with a smaller one for its map."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -169,10 +170,20 @@ def without_specks(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def stretched(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The contrast from black to white: keypoints are found in dark, pale and flat pictures, too."""
-    low, high = np.percentile(grey, (_DARK, _LIGHT))
+    low, high = _percentiles(grey, _DARK, _LIGHT)
     if high - low < 2:  # as in a page with a few words on it
         low, high = float(grey.min()), float(grey.max())
     if high - low < 2:
         return grey
     levels = np.clip((np.arange(256) - low) * (255 / (high - low)), 0, 255)
     return np.asarray(levels.astype(np.uint8)[grey])
+
+
+def _percentiles(grey: NDArray[np.uint8], *at: float) -> list[float]:
+    """As `np.percentile`, from how often each level occurs: a tenth of the time."""
+    up_to = np.cumsum(np.bincount(grey.ravel(), minlength=256))
+    found = []
+    for place in (np.array(at) / 100 * (grey.size - 1)).tolist():
+        below, above = np.searchsorted(up_to, (math.floor(place), math.ceil(place)), side="right").tolist()
+        found.append(below + (above - below) * (place - math.floor(place)))
+    return found

@@ -11,14 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.images import ByteBudget, decode_image
-from neardup.matching.align import WORTH, from_afar
+from neardup.matching.align import from_afar
 from neardup.matching.picture import WORKING_EDGE, Picture, picture_of
 
 # Keypoints, and the longer edge of the picture that they are found in: enlarged, too, since ORB passes over an edge of
 # 31 pixels all around.
 _KEYPOINTS, _EDGE = 300, 320
-# Factor from one size to the next, and how much brighter or darker than the middle a corner's circle is, in levels.
-_STEP, _CORNER = 1.35, 7
+# Factor from one size to the next, how many there are, and how much brighter or darker than the middle a corner's
+# circle is, in levels.
+_STEP, _SIZES, _CORNER = 1.35, 6, 7
+# Correlation from afar of one laid over the other whole that is worth a look: strangers in the same light have less.
+_ALIKE = 0.9
 # Ratio of the nearest to the second nearest descriptor, in differing bits.
 _RATIO = 0.8
 # A sketch of fewer keypoints, as of a narrow or a blurred picture, tells nothing.
@@ -68,7 +71,7 @@ def _binary(grey: Any) -> tuple[Binary, Binary]:
     if min(grey.shape) < _NARROW:
         return none, none
     create: Any = cv2.ORB_create  # type: ignore[attr-defined,unused-ignore]  # missing in OpenCV 5's stubs
-    orb = create(_KEYPOINTS, scaleFactor=_STEP, fastThreshold=_CORNER)
+    orb = create(_KEYPOINTS, scaleFactor=_STEP, nlevels=_SIZES, fastThreshold=_CORNER)
     points, descriptors = orb.detectAndCompute(grey, None)
     if descriptors is None:
         return none, none
@@ -89,7 +92,7 @@ def may_resemble(a: Sketch, b: Sketch) -> bool:
         return True
     if a.has_details and b.has_details and min(len(a.upright.points), len(b.upright.points)) < _TELLING:
         return True
-    if any(correlation >= WORTH for correlation in from_afar(a.afar, b.afar)):
+    if any(correlation >= _ALIKE for correlation in from_afar(a.afar, b.afar)):
         return True
     return any(_agreeing(side, b.upright) >= _FEWEST for side in (a.upright, a.mirrored))
 
@@ -100,12 +103,11 @@ def _agreeing(a: Binary, b: Binary) -> int:
 
     if min(len(a.points), len(b.points)) < 2:
         return 0
-    pairs = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(a.descriptors, b.descriptors, k=2)
-    clear = [first for first, second in pairs if first.distance < _RATIO * second.distance]
-    if len(clear) < _FEWEST:
+    distances, nearest, *_ = cv2.batchDistance(a.descriptors, b.descriptors, cv2.CV_32S, normType=cv2.NORM_HAMMING, K=2)
+    clear = distances[:, 0] < _RATIO * distances[:, 1]
+    if clear.sum() < _FEWEST:
         return 0
-    source = a.points[[match.queryIdx for match in clear]]
-    target = b.points[[match.trainIdx for match in clear]]
+    source, target = a.points[clear], b.points[nearest[clear, 0]]
     _, agree = cv2.estimateAffinePartial2D(
         source, target, method=cv2.RANSAC, ransacReprojThreshold=_REPROJECTION, maxIters=500, confidence=0.99
     )

@@ -1,9 +1,10 @@
 """TensorFlow, ONNX Runtime and OpenVINO: imported quietly, and what they lack here for CUDA and TensorRT, in words.
 
 TensorFlow's own question for the loaded TensorRT aborts where the library is missing; so TensorFlow is asked in a
-process of its own, and libraries are looked for by ctypes.
+process of its own, where its files do not tell, and libraries are looked for by ctypes.
 """
 
+import ast
 import json
 import os
 import subprocess
@@ -11,6 +12,8 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from neardup.embedding.hardware import library_version, missing_gpu
@@ -76,7 +79,10 @@ class TensorFlowBuild:
 
 @cache
 def probe_tensorflow() -> TensorFlowBuild:
-    """Import TensorFlow in another process and ask it about TensorRT; never raises."""
+    """What TensorFlow is here: by its own files, else imported in another process and asked; never raises."""
+    built_without = _built_without_tensorrt()
+    if built_without is not None:
+        return built_without
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
         ran = subprocess.run(
@@ -87,6 +93,24 @@ def probe_tensorflow() -> TensorFlowBuild:
         return TensorFlowBuild(None, f"its import took more than {PROBE_SECONDS} s")
     except (IndexError, ValueError, TypeError, OSError):
         return TensorFlowBuild(None, "its import ended the process")
+
+
+def _built_without_tensorrt() -> TensorFlowBuild | None:
+    """The installed TensorFlow, where its files say that it was built without TensorRT: its import takes 10 s."""
+    try:
+        spec = find_spec("tensorflow")
+        if spec is None or spec.origin is None:
+            return None
+        tree = ast.parse((Path(spec.origin).parent / "python" / "platform" / "build_info.py").read_text("utf-8"))
+        # build_info = collections.OrderedDict([(name, value), ...])
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and len(node.args) == 1]
+        build = dict(ast.literal_eval(calls[0].args[0]))
+        from importlib import metadata  # which imports much
+
+        version = next(metadata.version(name) for name in ("tensorflow", "tensorflow-cpu") if _is_distributed(name))
+    except (OSError, ValueError, TypeError, SyntaxError, LookupError, StopIteration, ImportError):
+        return None
+    return TensorFlowBuild(version, None) if build.get("is_tensorrt_build") is False else None
 
 
 def missing_for_tf_trt() -> list[str]:

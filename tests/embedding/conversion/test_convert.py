@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.machinery import PathFinder
 
 import numpy as np
 import pytest
@@ -87,6 +88,31 @@ def test_without_a_tensorflow_that_can_be_imported(tiny_model, tmp_path, body, s
     assert said in ran.stderr
     assert "TensorFlow 2.17, the last with TensorRT" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("build_info = collections.OrderedDict([('is_cuda_build', True), ('is_tensorrt_build', False)])", True),
+        ("build_info = collections.OrderedDict([('is_tensorrt_build', True)])", False),
+        ("build_info = collections.OrderedDict([('is_cuda_build', True)])", False),
+        ("build_info = collections.OrderedDict(made())", False),
+        ("build_info = {", False),
+        (None, False),
+    ],
+)
+def test_a_tensorflow_whose_files_say_that_it_has_no_tensorrt_is_not_imported(tmp_path, monkeypatch, file, told):
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "2.20.0")
+    fake_tensorflow(tmp_path, ABORTS)
+    if file is not None:
+        (tmp_path / "tensorflow" / "python" / "platform").mkdir(parents=True)
+        (tmp_path / "tensorflow" / "python" / "platform" / "build_info.py").write_text(file)
+    monkeypatch.setattr(runtimes, "find_spec", lambda name: PathFinder.find_spec(name, [str(tmp_path)]))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    build = runtimes.probe_tensorflow()
+    assert not build.built
+    assert (build.version is not None) == told
+    assert (build.error == "its import ended the process") == (not told)
 
 
 @without_gpu

@@ -202,8 +202,43 @@ def flag(kind: str, *colours: str) -> Image.Image:
     return image
 
 
+def table() -> Image.Image:
+    """Black lines and words on white."""
+    page = Image.new("RGB", (480, 320), "white")
+    draw = ImageDraw.Draw(page)
+    rng = np.random.default_rng(8)
+    for line in range(8):
+        draw.line((20, 20 + 36 * line, 460, 20 + 36 * line), "black", 2)
+        words = " ".join(str(number) for number in rng.integers(10, 99999, 9))
+        draw.text((30, 30 + 36 * line), words, "black")
+    return page
+
+
+def with_stickers(page: Image.Image) -> Image.Image:
+    draw = ImageDraw.Draw(page := page.copy())
+    for left, top, colour in ((200, 60, "red"), (330, 130, "gold"), (90, 190, "gold")):
+        draw.ellipse((left, top, left + 50, top + 50), colour)
+    return page
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        with_stickers,
+        lambda page: page.point(lambda value: value // 2),
+        lambda page: Image.blend(page, Image.new("RGB", page.size, (250, 240, 200)), 0.6),
+    ],
+    ids=["stickers", "darker", "on yellowish paper"],
+)
+def test_a_page_without_colours_is_itself_with_some(edit):
+    assert judge(picture(table()), picture(edit(table()))).is_confirmed
+
+
 @pytest.mark.parametrize("kind", ["stripes", "cross", "triangle"])
-@pytest.mark.parametrize("others", [("white", "green", "red"), ("white", "orange", "red"), ("black", "white", "grey")])
+@pytest.mark.parametrize(
+    "others",
+    [("white", "#141414", "red"), ("white", "green", "red"), ("white", "orange", "red"), ("black", "white", "grey")],
+)
 def test_flags_in_other_colours_are_other_flags(kind, others):
     """A tone curve leads from any few colours to any others."""
     own = picture(flag(kind, "white", "blue", "red"))

@@ -13,9 +13,11 @@ from neardup.matching.agreement import Laid
 _COLOURS, _MOST_OF_IT = 5, 0.9
 # Distance in the plane of a* and b* (CIELAB) that makes another colour, and the share of a picture that has one.
 _ANOTHER, _SHARE = 25.0, 0.04
+# Share of a picture with a colour of its own, below which it has none that say what it is.
+_COLOURED = 0.12
 # Distance from grey, of nearly all places, within which a picture has no colours, and the difference in luma, of 255,
 # from which on they are not those of the other turned grey.
-_GREY, _OF_GREY = 8.0, 40.0
+_GREY, _OF_GREY = 8.0, 28.0
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as pictures are turned grey
 
 
@@ -25,10 +27,10 @@ def is_recoloured(laid: Laid) -> bool:
         return False
     sides = [side[laid.inside] for side in (laid.a, laid.b)]
     first, second = map(_chroma, sides)
-    grey = [np.percentile(np.hypot(*side.T), 99) < _GREY for side in (first, second)]
-    if all(grey):  # a page on darker paper
+    colours = [np.hypot(*side.T) for side in (first, second)]
+    if max((side > _ANOTHER).mean() for side in colours) < _COLOURED:  # a page on darker paper, or with stickers on it
         return False
-    if any(grey):
+    if any(np.percentile(side, 99) < _GREY for side in colours):
         lumas = [side @ _LUMA for side in sides]
         return bool((np.abs(lumas[0] - lumas[1]) > _OF_GREY).mean() > _SHARE)
     return bool((np.hypot(*(first - second).T) > _ANOTHER).mean() > _SHARE)

@@ -112,7 +112,7 @@ def supporters(a: Features, b: Features, matrix: Matrix, size_a: tuple[int, int]
 
 def _places(source: NDArray[np.float32], target: NDArray[np.float32]) -> int:
     """One place may have several keypoints; they are one witness."""
-    return min(len(np.unique(np.rint(points / 2), axis=0)) for points in (source, target))
+    return min(len(set(map(tuple, np.rint(points / 2).tolist()))) for points in (source, target))
 
 
 def _matches(a: Features, b: Features) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

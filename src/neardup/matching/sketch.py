@@ -114,4 +114,4 @@ def _agreeing(a: Binary, b: Binary) -> int:
     if agree is None:
         return 0
     inside = agree.ravel() > 0
-    return min(len(np.unique(np.rint(points[inside] / 3), axis=0)) for points in (source, target))
+    return min(len(set(map(tuple, np.rint(points[inside] / 3).tolist()))) for points in (source, target))

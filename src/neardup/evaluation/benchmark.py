@@ -120,7 +120,7 @@ def run_benchmark(
             pixels = _make_up(scratch, model.input_size, images, queries, seed)
         else:
             pixels = _decode(scratch, sources, model.input_size, images, queries, threads, name)
-        rows = []
+        rows: list[Row] = []
         for engine in engines:
             for batch in (1,) if engine == EXAMPLE else (1, BATCH):
                 on_progress(f"Measuring {engine}, {'one image at a time' if batch == 1 else f'{batch} at a time'}")

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.matching.agreement import Agreement, Laid, agreement, lay
+from neardup.matching.cuts import cut_maps, may_be_cut
 from neardup.matching.maps import (
     FEWEST_INLIERS,
     Map,
@@ -58,6 +59,9 @@ def align(
     if known is None and (best is None or best.inliers < _SURE_INLIERS or best.agreement.well < _SURE_WELL):
         found += [_measured(a, b, each) for each in _whole_ways(a, b)]
         best = max(found, key=_worth, default=None)
+        if best is None or best.agreement.well < _SURE_WELL:
+            found += [_measured(a, b, each) for each in cut_maps(a, b)]
+            best = max(found, key=_worth, default=None)
     if best is None or best.agreement.well < HOPELESS:
         return best
     finer = refine(a.grey, b.grey, best.matrix)
@@ -109,7 +113,9 @@ def worthy_maps(a: Glance, b: Glance) -> list[Map] | None:
     maps = _by_keypoints(a, b)
     if maps or (not a.has_details and not b.has_details):
         return maps
-    return maps if any(correlation >= WORTH for correlation in from_afar(a.afar, b.afar)) else None
+    if any(correlation >= WORTH for correlation in from_afar(a.afar, b.afar)):
+        return maps
+    return maps if may_be_cut(a, b) else None
 
 
 def _by_keypoints(a: Glance, b: Glance) -> list[Map]:

@@ -43,6 +43,9 @@ _MOST_KEYPOINTS = 250
 CONFIRMED, ONE_SCENE = 0.5, 0.02
 # Without keypoints that agree, a symbol lies well on every other of its kind: then nearly nothing may differ.
 _FEW_KEYPOINTS, _DIFFERS_AT_MOST, _WELL_AT_LEAST = 6, 0.012, 0.85
+# Symbols of one set share an outline: of two pictures with so few keypoints one is no copy with writing on it if so
+# much differs and not nearly all the rest agrees.
+_SYMBOL_KEYPOINTS, _SYMBOL_DIFFERS, _SYMBOL_WELL = 100, 0.08, 0.9
 # How much stronger the steps along the outline of a difference are in the picture that was written over.
 _WRITTEN_OVER = 1.25
 # Share of its area that one of the two shows of the other below which it is a frame, and from which on it is whole.
@@ -207,6 +210,12 @@ def _confidence(a: Picture, b: Picture, found: Aligned, different: Differences) 
         logit += _NOTHING_DIFFERS
     if found.inliers < _FEW_KEYPOINTS:
         logit = max(logit, 1.0)  # whole over whole, and nothing differs
+    elif (
+        max(len(side.features.points) for side in (a, b)) < _SYMBOL_KEYPOINTS
+        and different.of_detail > _SYMBOL_DIFFERS
+        and agreement.well < _SYMBOL_WELL
+    ):
+        logit = min(logit, -0.1)
     return 1 / (1 + math.exp(-logit))
 
 

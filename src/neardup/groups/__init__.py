@@ -145,7 +145,7 @@ class _Run:
         margins = _shared_margins(self.images, neighbours_of(pairs, len(self.images)))
         with on_one_thread(), ThreadPoolExecutor(threads, "look") as pool:
             links = confirm(self.images, pairs, looker, pool, floor=floor, in_order=in_order, on_progress=on_progress)
-            ties = ConfirmedTies(self.images, links, looker, similar=similar)
+            ties = ConfirmedTies(self.images, links, looker, pool, similar=similar)
             pixels = self.images.pixels
             standing = standing_of(links, pixels)
             roots = np.fromiter(map(links.roots.find, range(len(self.images))), np.int64, len(self.images))

@@ -1,5 +1,6 @@
 """Two ways to be tied to a keeper: by the cosine of the embeddings alone, and by looking at the pictures."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -71,8 +72,10 @@ class ConfirmedTies:
     """Pairs that were looked at and confirmed: each content is compared with the keepers of its component, by its own
     map or by one composed along the links between the two."""
 
-    def __init__(self, images: Images, links: Links, looker: Looker, *, similar: bool) -> None:
-        self._images, self._looker, self._similar = images, looker, similar
+    def __init__(
+        self, images: Images, links: Links, looker: Looker, threads: ThreadPoolExecutor, *, similar: bool
+    ) -> None:
+        self._images, self._looker, self._threads, self._similar = images, looker, threads, similar
         self._roots: Components = links.roots
         self._linked: dict[int, dict[int, Evidence]] = {}
         for (a, b), found in links.evidence.items():
@@ -96,6 +99,9 @@ class ConfirmedTies:
         linked = self._linked.get(content, {})
         first = self._kept_in.get(self._roots.find(content), [])[:MOST_KEEPERS]
         near = [*first, *(keeper for keeper in linked if keeper in self._kept and keeper not in first)]
+        new = [keeper for keeper in near if self._looker.known(min(keeper, content), max(keeper, content)) is None]
+        if len(new) > 1:  # looked at side by side; what follows takes them one after the other
+            list(self._threads.map(lambda keeper: self.look(keeper, content), new))
         found = []
         for place, keeper in enumerate(near):
             evidence = self.evidence(keeper, content)

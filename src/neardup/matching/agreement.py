@@ -110,40 +110,44 @@ def _as_blunt(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], float, float]:
     """Blur the sharper one until it is as blunt as the other, where it is sharper in three blocks of four: writing over
     a part makes no picture sharper."""
-    low, high = _sharper(a, b, whole, block, (25, 75))
+    sharp_a, sharp_b = _sharpness(a, whole, block), _sharpness(b, whole, block)
+    low, high = _sharper(sharp_a, sharp_b, (25, 75))
     if low <= _AS_SHARP and high >= -_AS_SHARP:
         return a, b, 0.0, 0.0
     is_a = low > _AS_SHARP
-    sharper, blunter = (a, b) if is_a else (b, a)
+    sharper, blunter = (a, sharp_b) if is_a else (b, sharp_a)
     best, sigma, left = sharper, 0.0, math.inf
     for tried in (0.0, *_BLURS):
         now = blurred(sharper, tried)
-        [excess] = _sharper(now, blunter, whole, block, (50,))
+        [excess] = _sharper(_sharpness(now, whole, block), blunter, (50,))
         if abs(excess) > left:
             break
         best, sigma, left = now, tried, abs(excess)
     return (best, b, sigma, 0.0) if is_a else (a, best, 0.0, sigma)
 
 
-def _sharper(
-    a: NDArray[np.uint8], b: NDArray[np.uint8], whole: NDArray[Any], block: int, at: tuple[int, ...]
-) -> list[float]:
+# Of each block the mean step between neighbours, and the spread.
+_Sharpness = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+def _sharpness(side: NDArray[np.uint8], whole: NDArray[Any], block: int) -> _Sharpness:
+    wide = side.astype(np.float32)
+    step = np.zeros_like(wide)
+    step[:, 1:] = np.abs(wide[:, 1:] - wide[:, :-1])
+    step[1:] += np.abs(wide[1:] - wide[:-1])
+    steps, means, squares = (means_of_cells(each, block).ravel()[whole] for each in (step, wide, wide * wide))
+    return steps, np.sqrt(np.maximum(squares - means * means, 0))
+
+
+def _sharper(a: _Sharpness, b: _Sharpness, at: tuple[int, ...]) -> list[float]:
     """Percentiles over the blocks with something to see of how much sharper A is, as a logarithm.
 
     Steps between neighbours against the spread within the block, so that contrast does not count.
     """
-    sharp = []
-    for side in (a, b):
-        wide = side.astype(np.float32)
-        step = np.zeros_like(wide)
-        step[:, 1:] = np.abs(wide[:, 1:] - wide[:, :-1])
-        step[1:] += np.abs(wide[1:] - wide[:-1])
-        steps, means, squares = (means_of_cells(each, block).ravel()[whole] for each in (step, wide, wide * wide))
-        sharp.append((steps, np.sqrt(np.maximum(squares - means * means, 0))))
-    seen = np.minimum(sharp[0][1], sharp[1][1]) >= DETAILED / 2
+    seen = np.minimum(a[1], b[1]) >= DETAILED / 2
     if seen.sum() < FEWEST_BLOCKS:
         return [0.0 for _ in at]
-    first, second = (np.log(np.maximum(step[seen], 1e-3) / spread[seen]) for step, spread in sharp)
+    first, second = (np.log(np.maximum(step[seen], 1e-3) / spread[seen]) for step, spread in (a, b))
     return [float(value) for value in np.percentile(first - second, at)]
 
 

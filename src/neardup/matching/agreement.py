@@ -170,6 +170,8 @@ def means_of_cells(values: NDArray[np.float32], cell: int) -> NDArray[np.float32
 
     height, width = (side // cell for side in values.shape[:2])
     cut = values[: height * cell, : width * cell]
+    if not cut.size:
+        return np.empty((height, width, *values.shape[2:]), np.float32)
     return np.asarray(cv2.resize(cut, (width, height), interpolation=cv2.INTER_AREA), np.float32)
 
 

@@ -105,12 +105,10 @@ def _built_without_tensorrt() -> TensorFlowBuild | None:
         # build_info = collections.OrderedDict([(name, value), ...])
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and len(node.args) == 1]
         build = dict(ast.literal_eval(calls[0].args[0]))
-        from importlib import metadata  # which imports much
-
-        version = next(metadata.version(name) for name in ("tensorflow", "tensorflow-cpu") if _is_distributed(name))
-    except (OSError, ValueError, TypeError, SyntaxError, LookupError, StopIteration, ImportError):
+    except (OSError, ValueError, TypeError, SyntaxError, LookupError, ImportError):
         return None
-    return TensorFlowBuild(version, None) if build.get("is_tensorrt_build") is False else None
+    version = _installed_version("tensorflow") or _installed_version("tensorflow-cpu")
+    return TensorFlowBuild(version, None) if version and build.get("is_tensorrt_build") is False else None
 
 
 def missing_for_tf_trt() -> list[str]:
@@ -132,7 +130,7 @@ def require_provider(provider: str) -> None:
     """Load what a provider of ONNX Runtime needs; raises EngineUnavailable or MissingPackage where there is none."""
     onnxruntime = import_onnxruntime()
     if provider not in onnxruntime.get_available_providers():
-        installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if _is_distributed(name)]
+        installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if _installed_version(name)]
         why = f"{' and '.join(installed) or 'onnxruntime'} {onnxruntime.__version__} has no {provider}"
         if len(installed) == 2:
             why += ", for they overwrite each other"
@@ -165,11 +163,11 @@ def _missing_provider(provider: str) -> list[str]:
     return []
 
 
-def _is_distributed(name: str) -> bool:
+def _installed_version(name: str) -> str | None:
+    """Of a distribution."""
     from importlib import metadata  # which imports much
 
     try:
-        metadata.version(name)
+        return metadata.version(name)
     except metadata.PackageNotFoundError:
-        return False
-    return True
+        return None

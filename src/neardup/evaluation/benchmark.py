@@ -123,10 +123,10 @@ def run_benchmark(
         rows: list[Row] = []
         for engine in engines:
             for batch in (1,) if engine == EXAMPLE else (1, BATCH):
-                on_progress(f"Measuring {engine}, {'one image at a time' if batch == 1 else f'{batch} at a time'}")
                 if rows and rows[-1].engine == engine and not rows[-1].available:
                     rows.append(replace(rows[-1], batch=batch))  # what it lacks, it lacks for every batch
                     continue
+                on_progress(f"Measuring {engine}, {'one image at a time' if batch == 1 else f'{batch} at a time'}")
                 rows.append(_measure_in_other_process(scratch, model, engine, batch, pixels, threads, warm_up, seed))
     return Benchmark(
         describe_device(threads), model.name, name, sources is None, threads, pixels.decode_seconds, _compared(rows)

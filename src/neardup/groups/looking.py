@@ -81,9 +81,11 @@ class Comparer:
         at_a, at_b = self._pictures.glance(a), self._pictures.glance(b)
         if at_a is None or at_b is None:
             return None
-        maps = worthy_maps(at_a, at_b) if likely is None else None
-        if likely is None and maps is None:
-            return _STRANGERS
+        maps = None
+        if likely is None:
+            maps = worthy_maps(at_a, at_b)
+            if maps is None:
+                return _STRANGERS
         first, second = self._pictures.get(a), self._pictures.get(b)
         if first is None or second is None:
             return None

@@ -99,7 +99,7 @@ class ConfirmedTies:
         linked = self._linked.get(content, {})
         first = self._kept_in.get(self._roots.find(content), [])[:MOST_KEEPERS]
         near = [*first, *(keeper for keeper in linked if keeper in self._kept and keeper not in first)]
-        new = [keeper for keeper in near if self._looker.known(min(keeper, content), max(keeper, content)) is None]
+        new = [keeper for keeper in near if self._known(keeper, content) is None]
         if len(new) > 1:  # looked at side by side; what follows takes them one after the other
             list(self._threads.map(lambda keeper: self.look(keeper, content), new))
         found = []
@@ -136,11 +136,15 @@ class ConfirmedTies:
     def look(self, a: int, b: int) -> Evidence | None:
         """Of the two themselves, compared where nobody has yet; from several threads, too."""
         first, second = min(a, b), max(a, b)
-        found = self._looker.known(first, second) or self._looker.look(first, second, self.composed(first, second))
+        found = self._known(a, b) or self._looker.look(first, second, self.composed(first, second))
         self._looker.record_if_due()
         if found is None:
             return None
         return found if first == a else found.reversed()
+
+    def _known(self, a: int, b: int) -> Evidence | None:
+        """Of the lower content (a) and the higher (b), whichever comes first, if they were compared."""
+        return self._looker.known(min(a, b), max(a, b))
 
     def look_closely(self, a: int, b: int) -> Evidence | None:
         """As `look`, and at the whole pixels where A may have more of them than detail, or may be a copy of B.
@@ -192,7 +196,7 @@ class ConfirmedTies:
         if keeper not in self._copies:
             found = []
             for content in self._members.get(self._roots.find(keeper), ()):
-                evidence = self._looker.known(min(keeper, content), max(keeper, content))
+                evidence = self._known(keeper, content)
                 if evidence is not None and evidence.relation == "copy" and evidence.confidence >= SURE:
                     is_whole = evidence.a_shows_all_of_b and evidence.b_shows_all_of_a
                     found.append((not is_whole, -evidence.confidence, content))

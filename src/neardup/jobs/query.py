@@ -171,8 +171,8 @@ def _confirmed(image: Embedded, top: int, threshold: float, propose: Propose, po
     except UnreadableImage:  # it could be read a moment ago
         return Answer(image.source, shown, whole.candidates, top=top)
     by_content: dict[bytes, Match] = {match.digest: match for match in candidates}
+    _ = picture.glance  # once, before several threads want it
     with on_one_thread():
-        _ = picture.glance
         looked = pool.map(lambda match: _look(content, image.digest, picture, match, threshold), by_content.values())
         found = dict(zip(by_content, looked, strict=True))
     matches = [replace(match, relation=r, change=c) for match in candidates for r, c in [found[match.digest]]]

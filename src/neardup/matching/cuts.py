@@ -3,8 +3,6 @@
 The whole of each is slid over the other from afar, by normalised correlation (Lewis, 1995), then closer by.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,37 +19,36 @@ _WORTH = 0.85
 _EDGE, _AROUND = 128, 6
 
 
-def may_be_cut(a: Glance, b: Glance) -> bool:
-    """Whether one of the two may be cut out of the other without keypoints to tell."""
-    if min(len(a.features.points), len(b.features.points)) >= _TELLING or not (a.has_details and b.has_details):
-        return False
-    return any(correlation >= _WORTH for *_, correlation in _both_ways(a.afar, b.afar))
-
-
-def cut_maps(a: Picture, b: Picture) -> list[Map]:
-    """The likely maps from A's working pixels to B's by which one of the two is a part of the other."""
-    if not may_be_cut(a.glance, b.glance):
-        return []
-    maps = []
-    for is_a, window, correlation in _both_ways(a.afar, b.afar):
-        if correlation >= _WORTH:
-            whole, part = (a, b) if is_a else (b, a)
-            matrix = _to_whole(_closer(_squashed(whole), _squashed(part), window), part.glance.size, whole.glance.size)
-            maps.append(Map(inverse(matrix) if is_a else matrix, 0, 0))
-    return maps
-
-
 # Left, top and edge of the part's square in the whole's, in shares of its edge.
 _Window = tuple[float, float, float]
 
 
-def _both_ways(a: NDArray[np.float32], b: NDArray[np.float32]) -> Iterator[tuple[bool, _Window, float]]:
-    """Whether A is the whole, where the other lies in it, and the correlation there; a, b: (n, n)."""
-    edge = len(a)
-    for is_a, whole, part in ((True, a, b), (False, b, a)):
-        places = [_slid(whole, part, size) for size in range(round(_LEAST * edge), edge)]
-        left, top, size, correlation = max(places, key=lambda place: place[3])
-        yield is_a, (left / edge, top / edge, size / edge), correlation
+def may_be_cut(a: Glance, b: Glance) -> bool:
+    """Whether one of the two may be cut out of the other without keypoints to tell."""
+    return bool(_windows(a, b))
+
+
+def cut_maps(a: Picture, b: Picture) -> list[Map]:
+    """The likely maps from A's working pixels to B's by which one of the two is a part of the other."""
+    maps = []
+    for is_a, window in _windows(a.glance, b.glance):
+        whole, part = (a, b) if is_a else (b, a)
+        matrix = _to_whole(_closer(_squashed(whole), _squashed(part), window), part.glance.size, whole.glance.size)
+        maps.append(Map(inverse(matrix) if is_a else matrix, 0, 0))
+    return maps
+
+
+def _windows(a: Glance, b: Glance) -> list[tuple[bool, _Window]]:
+    """Whether A is the whole, and about where the other lies in it, where that is worth a closer look."""
+    if min(len(a.features.points), len(b.features.points)) >= _TELLING or not (a.has_details and b.has_details):
+        return []
+    edge, found = len(a.afar), []
+    for is_a, whole, part in ((True, a.afar, b.afar), (False, b.afar, a.afar)):
+        slid = [_slid(whole, part, size) for size in range(round(_LEAST * edge), edge)]
+        left, top, size, correlation = max(slid, key=lambda place: place[3])
+        if correlation >= _WORTH:
+            found.append((is_a, (left / edge, top / edge, size / edge)))
+    return found
 
 
 def _slid(whole: NDArray[np.float32], part: NDArray[np.float32], size: int) -> tuple[int, int, int, float]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neardup.matching.agreement import Laid
+from neardup.matching.colours import LIGHTNESS
 
 # So many colours, of eight levels a channel, that make up so much of a picture make it flat.
 _COLOURS, _MOST_OF_IT = 5, 0.9
@@ -18,7 +19,6 @@ _COLOURED = 0.12
 # Distance from grey, of nearly all places, within which a picture has no colours, and the difference in luma, of 255,
 # from which on they are not those of the other turned grey.
 _GREY, _OF_GREY = 8.0, 28.0
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as pictures are turned grey
 
 
 def is_recoloured(laid: Laid) -> bool:
@@ -31,7 +31,7 @@ def is_recoloured(laid: Laid) -> bool:
     if max((side > _ANOTHER).mean() for side in colours) < _COLOURED:  # a page on darker paper, or with stickers on it
         return False
     if any(np.percentile(side, 99) < _GREY for side in colours):
-        lumas = [side @ _LUMA for side in sides]
+        lumas = [side @ LIGHTNESS for side in sides]
         return bool((np.abs(lumas[0] - lumas[1]) > _OF_GREY).mean() > _SHARE)
     return bool((np.hypot(*(first - second).T) > _ANOTHER).mean() > _SHARE)
 

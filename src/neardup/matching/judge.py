@@ -215,7 +215,7 @@ def _confidence(a: Picture, b: Picture, found: Aligned, different: Differences) 
         and different.of_detail > _SYMBOL_DIFFERS
         and agreement.well < _SYMBOL_WELL
     ):
-        logit = min(logit, -0.1)
+        logit = min(logit, -0.1)  # one scene at the most
     return 1 / (1 + math.exp(-logit))
 
 

@@ -87,11 +87,11 @@ def _fit(a: Features, b: Features) -> list[Map]:
     # Where not even a few agree without perspective, those that do with it do so by accident.
     if len(source) >= 12 and found and found[0][1].sum() >= FEWEST_INLIERS:
         matrix, agree = cv2.findHomography(source, target, cv2.RANSAC, _REPROJECTION, maxIters=2000, confidence=0.995)
-        if matrix is not None and (not found or agree.sum() > found[0][1].sum()):
-            is_clear = not found or agree.sum() > _MORE * found[0][1].sum()
+        if matrix is not None and agree.sum() > found[0][1].sum():
+            is_clear = agree.sum() > _MORE * found[0][1].sum()
             found = [*([] if is_clear else found), (np.asarray(matrix, np.float64), agree.ravel() > 0)]
     return [
-        Map(np.asarray(matrix, np.float64), _places(source[inside], target[inside]), len(source))
+        Map(np.asarray(matrix, np.float64), places(source[inside], target[inside]), len(source))
         for matrix, inside in found
     ]
 
@@ -107,12 +107,12 @@ def supporters(a: Features, b: Features, matrix: Matrix, size_a: tuple[int, int]
         source = source * np.array([-1, 1], np.float32) + np.array([size_a[0], 0], np.float32)
     mapped = np.column_stack([source, np.ones(len(source))]) @ matrix.T
     agree = np.hypot(*(mapped[:, :2] / mapped[:, 2:] - target).T) <= _REPROJECTION
-    return _places(source[agree], target[agree]), len(source)
+    return places(source[agree], target[agree]), len(source)
 
 
-def _places(source: NDArray[np.float32], target: NDArray[np.float32]) -> int:
-    """One place may have several keypoints; they are one witness."""
-    return min(len(set(map(tuple, np.rint(points / 2).tolist()))) for points in (source, target))
+def places(source: NDArray[np.float32], target: NDArray[np.float32], wide: int = 2) -> int:
+    """Of matches, (n, 2) each, the different places, so many pixels wide: each is one witness for several keypoints."""
+    return min(len(set(map(tuple, np.rint(points / wide).tolist()))) for points in (source, target))
 
 
 def _matches(a: Features, b: Features) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from neardup.images import ByteBudget, decode_image
 from neardup.matching.align import from_afar
+from neardup.matching.maps import places
 from neardup.matching.picture import WORKING_EDGE, Picture, picture_of
 
 # Keypoints, and the longer edge of the picture that they are found in: enlarged, too, since ORB passes over an edge of
@@ -26,8 +27,8 @@ _ALIKE = 0.9
 _RATIO = 0.8
 # A sketch of fewer keypoints, as of a narrow or a blurred picture, tells nothing.
 _NARROW, _TELLING = 32, 20
-# Keypoints of different places that agree with one map within so many pixels.
-_FEWEST, _REPROJECTION = 5, 5.0
+# Keypoints of different places that agree with one map within so many pixels, and a place's width.
+_FEWEST, _REPROJECTION, _PLACE = 5, 5.0, 3
 
 
 @dataclass(frozen=True)
@@ -114,4 +115,4 @@ def _agreeing(a: Binary, b: Binary) -> int:
     if agree is None:
         return 0
     inside = agree.ravel() > 0
-    return min(len(set(map(tuple, np.rint(points[inside] / 3).tolist()))) for points in (source, target))
+    return places(source[inside], target[inside], _PLACE)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 def on_one_thread() -> Iterator[None]:
     """Each comparison on the calling thread alone, since several of them run at once.
 
-    Those of two pictures' descriptors take a millisecond; the threads that OpenBLAS keeps for them, OpenCV's copy of it
+    Products of two pictures' descriptors take a millisecond; the threads that OpenBLAS keeps for them, OpenCV's copy
     too, then spin for longer than that: twice the processor time, and a third of the seconds where pairs are compared
     on several threads; OpenCV's own threads add to that. The limits hold for the whole process until the block ends.
     """
